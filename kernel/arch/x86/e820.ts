@@ -1,0 +1,1 @@
+export class E820State {}

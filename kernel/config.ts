@@ -1,0 +1,85 @@
+// Build switches (CONFIG_*) as one typed object chosen at boot, and the two presets: Debian 12's 6.1, and the kernel
+// that the recorded cases come from.
+
+/** Where the kernel image lies and what its parts weigh, in bytes: facts of a build, printed and reserved at boot. */
+export interface KernelImage {
+  /** Physical address of _text. */
+  readonly text: number;
+  /** First byte after the brk area: [text, end) is reserved. */
+  readonly end: number;
+  readonly code_size: number;
+  readonly rwdata_size: number;
+  readonly rodata_size: number;
+  readonly init_size: number;
+  readonly bss_size: number;
+}
+
+export interface KernelConfig {
+  readonly name: 'debian' | 'recorder';
+  /** What `Linux version` calls it. */
+  readonly version: string;
+  readonly image: KernelImage;
+  readonly NR_CPUS: number;
+  readonly NODES_SHIFT: number;
+  readonly NUMA: boolean;
+  readonly NUMA_EMU: boolean;
+  readonly ZONE_DMA: boolean;
+  readonly ZONE_DEVICE: boolean;
+  readonly CMA: boolean;
+  readonly HUGETLB_PAGE: boolean;
+  readonly TRANSPARENT_HUGEPAGE: 'always' | 'madvise' | 'never' | false;
+  readonly DEFERRED_STRUCT_PAGE_INIT: boolean;
+  readonly MEMORY_ISOLATION: boolean;
+  readonly SWIOTLB: boolean;
+  readonly DEBUG_VM: boolean;
+  readonly INIT_ON_ALLOC_DEFAULT_ON: boolean;
+  readonly LOG_BUF_SHIFT: number;
+}
+
+const K = 1024;
+
+/** Debian 12's linux-image-6.1.0-amd64 (6.1.192). Sizes as its "Memory:" line prints them. */
+export const debian: KernelConfig = {
+  name: 'debian',
+  version: '6.1.192',
+  image: {
+    text: 0x1000000,
+    end: 0x4411000,
+    code_size: 14343 * K,
+    rwdata_size: 2338 * K,
+    rodata_size: 9132 * K,
+    init_size: 2824 * K,
+    bss_size: 17344 * K,
+  },
+  NR_CPUS: 8192,
+  NODES_SHIFT: 10,
+  NUMA: true,
+  NUMA_EMU: true,
+  ZONE_DMA: true,
+  ZONE_DEVICE: true,
+  CMA: false,
+  HUGETLB_PAGE: true,
+  TRANSPARENT_HUGEPAGE: 'always',
+  DEFERRED_STRUCT_PAGE_INIT: true,
+  MEMORY_ISOLATION: true,
+  SWIOTLB: true,
+  DEBUG_VM: false,
+  INIT_ON_ALLOC_DEFAULT_ON: true,
+  LOG_BUF_SHIFT: 17,
+};
+
+/** The kernel of the recorded cases: Debian's source with a small configuration (docs/oracle.md). */
+export const recorder: KernelConfig = {
+  ...debian,
+  name: 'recorder',
+  image: { ...debian.image, end: 0x1e08000 },
+  NR_CPUS: 64,
+  NODES_SHIFT: 6,
+  ZONE_DEVICE: false,
+  CMA: true,
+  TRANSPARENT_HUGEPAGE: 'madvise',
+  DEFERRED_STRUCT_PAGE_INIT: false,
+  INIT_ON_ALLOC_DEFAULT_ON: false,
+};
+
+export const presets: Readonly<Record<KernelConfig['name'], KernelConfig>> = { debian, recorder };

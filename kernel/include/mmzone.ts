@@ -1,0 +1,239 @@
+// Zones, nodes and per-cpu page lists (Linux: include/linux/mmzone.h): constants and layouts, no logic.
+//
+// Differs from Linux: one set of layouts serves every configuration. It is that of Debian's 6.1 with CMA on, so
+// MAX_NR_ZONES is always 5 and a free_area always has six lists; a zone or a list that the chosen configuration lacks
+// stays empty and is not printed.
+
+import { aligned, array, assertLayout, bytes, list_head, pointer, struct, u8, u16, u32, u64 } from '../lib/struct.ts';
+
+/** One more than the largest order, as in 6.1. */
+export const MAX_ORDER = 11;
+/** HUGETLB_PAGE_ORDER: a pageblock is 2 MiB. */
+export const pageblock_order = 9;
+export const pageblock_nr_pages = 512;
+export const PAGE_ALLOC_COSTLY_ORDER = 3;
+
+export const MIGRATE_UNMOVABLE = 0;
+export const MIGRATE_MOVABLE = 1;
+export const MIGRATE_RECLAIMABLE = 2;
+/** Types that have per-cpu lists. */
+export const MIGRATE_PCPTYPES = 3;
+export const MIGRATE_HIGHATOMIC = 3;
+export const MIGRATE_CMA = 4;
+export const MIGRATE_ISOLATE = 5;
+export const MIGRATE_TYPES = 6;
+
+export const ZONE_DMA = 0;
+export const ZONE_DMA32 = 1;
+export const ZONE_NORMAL = 2;
+export const ZONE_MOVABLE = 3;
+export const ZONE_DEVICE = 4;
+export const MAX_NR_ZONES = 5;
+export const zone_names = ['DMA', 'DMA32', 'Normal', 'Movable', 'Device'] as const;
+
+export const WMARK_MIN = 0;
+export const WMARK_LOW = 1;
+export const WMARK_HIGH = 2;
+export const WMARK_PROMO = 3;
+export const NR_WMARK = 4;
+
+// enum zone_flags
+export const ZONE_BOOSTED_WATERMARK = 0;
+export const ZONE_RECLAIM_ACTIVE = 1;
+
+/** Per-cpu lists: three types for each of the orders 0 to 3, then two for transparent huge pages. */
+export const NR_LOWORDER_PCP_LISTS = MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1);
+export const NR_PCP_THP = 2;
+export const NR_PCP_LISTS = NR_LOWORDER_PCP_LISTS + NR_PCP_THP;
+
+// Sparse memory: sections of 128 MiB, subsections of 2 MiB.
+export const SECTION_SIZE_BITS = 27;
+export const PFN_SECTION_SHIFT = 15;
+export const PAGES_PER_SECTION = 1 << PFN_SECTION_SHIFT;
+export const PAGES_PER_SUBSECTION = 512;
+/** Bytes of memory map that a section takes: 2 MiB, one PMD. */
+export const SECTION_MEMMAP_SIZE = PAGES_PER_SECTION * 64;
+
+/** enum zone_stat_item, in order. */
+export const zone_stat_item = [
+  'NR_FREE_PAGES',
+  'NR_ZONE_INACTIVE_ANON',
+  'NR_ZONE_ACTIVE_ANON',
+  'NR_ZONE_INACTIVE_FILE',
+  'NR_ZONE_ACTIVE_FILE',
+  'NR_ZONE_UNEVICTABLE',
+  'NR_ZONE_WRITE_PENDING',
+  'NR_MLOCK',
+  'NR_BOUNCE',
+  'NR_ZSPAGES',
+  'NR_FREE_CMA_PAGES',
+] as const;
+export const NR_VM_ZONE_STAT_ITEMS = 11;
+export const NR_FREE_PAGES = 0;
+export const NR_ZONE_INACTIVE_ANON = 1;
+export const NR_ZONE_ACTIVE_ANON = 2;
+export const NR_ZONE_INACTIVE_FILE = 3;
+export const NR_ZONE_ACTIVE_FILE = 4;
+export const NR_ZONE_UNEVICTABLE = 5;
+export const NR_ZONE_WRITE_PENDING = 6;
+export const NR_MLOCK = 7;
+export const NR_BOUNCE = 8;
+export const NR_ZSPAGES = 9;
+export const NR_FREE_CMA_PAGES = 10;
+
+// enum numa_stat_item
+export const NUMA_HIT = 0;
+export const NUMA_MISS = 1;
+export const NUMA_FOREIGN = 2;
+export const NUMA_INTERLEAVE_HIT = 3;
+export const NUMA_LOCAL = 4;
+export const NUMA_OTHER = 5;
+export const NR_VM_NUMA_EVENT_ITEMS = 6;
+
+/** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */
+export const NR_VM_NODE_STAT_ITEMS = 43;
+
+export const MAX_NUMNODES = 1024;
+/** Node order lists: fallback over all nodes, and this node alone (__GFP_THISNODE). */
+export const ZONELIST_FALLBACK = 0;
+export const ZONELIST_NOFALLBACK = 1;
+export const MAX_ZONELISTS = 2;
+export const MAX_ZONES_PER_ZONELIST = MAX_NUMNODES * MAX_NR_ZONES;
+
+const spinlock_t = u32;
+const seqlock_t = bytes(8, 4);
+const wait_queue_head_t = bytes(24, 8);
+const cacheline = (member: { size: number; align: number }) => aligned(64, member);
+
+export const free_area = struct('free_area', { free_list: array(list_head, MIGRATE_TYPES), nr_free: u64 });
+
+export const zone = struct(
+  'zone',
+  {
+    _watermark: array(u64, NR_WMARK),
+    watermark_boost: u64,
+    nr_reserved_highatomic: u64,
+    lowmem_reserve: array(u64, MAX_NR_ZONES),
+    node: u32,
+    zone_pgdat: pointer,
+    per_cpu_pageset: pointer,
+    per_cpu_zonestats: pointer,
+    pageset_high: u32,
+    pageset_batch: u32,
+    zone_start_pfn: u64,
+    managed_pages: u64,
+    spanned_pages: u64,
+    present_pages: u64,
+    present_early_pages: u64,
+    cma_pages: u64,
+    name: pointer,
+    nr_isolate_pageblock: u64,
+    span_seqlock: seqlock_t,
+    initialized: u32,
+    free_area: cacheline(array(free_area, MAX_ORDER)),
+    flags: u64,
+    lock: spinlock_t,
+    percpu_drift_mark: cacheline(u64),
+    compact_cached_free_pfn: u64,
+    compact_cached_migrate_pfn: array(u64, 2),
+    compact_init_migrate_pfn: u64,
+    compact_init_free_pfn: u64,
+    compact_considered: u32,
+    compact_defer_shift: u32,
+    compact_order_failed: u32,
+    compact_blockskip_flush: u8,
+    contiguous: u8,
+    vm_stat: cacheline(array(u64, NR_VM_ZONE_STAT_ITEMS)),
+    vm_numa_event: array(u64, NR_VM_NUMA_EVENT_ITEMS),
+  },
+  64,
+);
+
+export const zoneref = struct('zoneref', { zone: pointer, zone_idx: u32 });
+export const zonelist = struct('zonelist', { _zonerefs: array(zoneref, MAX_ZONES_PER_ZONELIST + 1) });
+
+export const pglist_data = struct(
+  'pglist_data',
+  {
+    node_zones: cacheline(array(zone, MAX_NR_ZONES)),
+    node_zonelists: array(zonelist, MAX_ZONELISTS),
+    nr_zones: u32,
+    node_size_lock: spinlock_t,
+    node_start_pfn: u64,
+    node_present_pages: u64,
+    node_spanned_pages: u64,
+    node_id: u32,
+    kswapd_wait: wait_queue_head_t,
+    pfmemalloc_wait: wait_queue_head_t,
+    reclaim_wait: array(wait_queue_head_t, 4),
+    nr_writeback_throttled: u32,
+    nr_reclaim_start: u64,
+    kswapd_lock: bytes(32, 8),
+    kswapd: pointer,
+    kswapd_order: u32,
+    kswapd_highest_zoneidx: u32,
+    kswapd_failures: u32,
+    kcompactd_max_order: u32,
+    kcompactd_highest_zoneidx: u32,
+    kcompactd_wait: wait_queue_head_t,
+    kcompactd: pointer,
+    proactive_compact_trigger: u8,
+    totalreserve_pages: u64,
+    min_unmapped_pages: u64,
+    min_slab_pages: u64,
+    first_deferred_pfn: cacheline(u64),
+    deferred_split_queue: bytes(32, 8),
+    nbp_rl_start: u32,
+    nbp_rl_nr_cand: u64,
+    nbp_threshold: u32,
+    nbp_th_start: u32,
+    nbp_th_nr_cand: u64,
+    __lruvec: bytes(1592, 8),
+    flags: u64,
+    mm_walk: bytes(216, 8),
+    per_cpu_nodestats: cacheline(pointer),
+    vm_stat: array(u64, NR_VM_NODE_STAT_ITEMS),
+    memtier: pointer,
+  },
+  64,
+);
+
+export const per_cpu_pages = struct(
+  'per_cpu_pages',
+  {
+    lock: spinlock_t,
+    count: u32,
+    high: u32,
+    batch: u32,
+    free_factor: u16,
+    expire: u16,
+    lists: array(list_head, NR_PCP_LISTS),
+  },
+  64,
+);
+
+export const per_cpu_zonestat = struct('per_cpu_zonestat', {
+  vm_stat_diff: array(u8, NR_VM_ZONE_STAT_ITEMS),
+  stat_threshold: u8,
+  vm_numa_event: array(u64, NR_VM_NUMA_EVENT_ITEMS),
+});
+
+export const per_cpu_nodestat = struct('per_cpu_nodestat', {
+  stat_threshold: u8,
+  vm_node_stat_diff: array(u8, NR_VM_NODE_STAT_ITEMS),
+});
+
+export const mem_section = struct('mem_section', {
+  section_mem_map: u64,
+  usage: pointer,
+  page_ext: pointer,
+  pad: u64,
+});
+
+/** Fixed part; one 64-bit word of pageblock bits for every 16 pageblocks of the section follows. */
+export const mem_section_usage = struct('mem_section_usage', { rcu: array(u64, 2), subsection_map: u64 });
+
+assertLayout(zone, 1728, { zone_start_pfn: 128, free_area: 256, flags: 1400, vm_stat: 1536 });
+assertLayout(pglist_data, 175168, { nr_zones: 172512, node_id: 172544 });
+assertLayout(per_cpu_pages, 256, { lists: 24 });
+assertLayout(per_cpu_zonestat, 64, { vm_numa_event: 16 });

@@ -1,0 +1,52 @@
+// Page flags (Linux: include/linux/page-flags.h, page-flags-layout.h), with Debian's MEMORY_FAILURE, PAGE_IDLE_FLAG
+// and 64BIT: bit numbers in the low word of page->flags, and the node, zone and cpupid fields in the high word.
+
+export const PG_locked = 0;
+export const PG_referenced = 1;
+export const PG_uptodate = 2;
+export const PG_dirty = 3;
+export const PG_lru = 4;
+export const PG_active = 5;
+export const PG_workingset = 6;
+export const PG_waiters = 7;
+export const PG_error = 8;
+export const PG_slab = 9;
+export const PG_owner_priv_1 = 10;
+export const PG_arch_1 = 11;
+export const PG_reserved = 12;
+export const PG_private = 13;
+export const PG_private_2 = 14;
+export const PG_writeback = 15;
+export const PG_head = 16;
+export const PG_mappedtodisk = 17;
+export const PG_reclaim = 18;
+export const PG_swapbacked = 19;
+export const PG_unevictable = 20;
+export const PG_mlocked = 21;
+export const PG_uncached = 22;
+export const PG_hwpoison = 23;
+export const PG_young = 24;
+export const PG_idle = 25;
+export const PG_arch_2 = 26;
+export const __NR_PAGEFLAGS = 27;
+
+/** Pages the memory-hotplug and free-page-reporting code marks; never two meanings on one page at a time. */
+export const PG_reported = PG_uptodate;
+
+// page_type: these bits are set in a page that is none of the types and cleared in one that is.
+export const PAGE_TYPE_BASE = 0xf0000000;
+export const PAGE_MAPCOUNT_RESERVE = -128;
+export const PG_buddy = 0x00000080;
+export const PG_offline = 0x00000100;
+export const PG_table = 0x00000200;
+export const PG_guard = 0x00000400;
+
+// | NODE 10 | ZONE 3 | LAST_CPUPID 21 | ... | FLAGS |, SECTIONS_WIDTH 0 as the memory map is virtually contiguous.
+// Shifts are within the high word.
+export const NODES_PGSHIFT_HI = 22;
+export const NODES_MASK = 0x3ff;
+export const ZONES_PGSHIFT_HI = 19;
+export const ZONES_MASK = 7;
+/** LAST_CPUPID_MASK starts at bit 30 of flags: two bits in the low word, nineteen in the high one. */
+export const LAST_CPUPID_PGSHIFT = 30;
+export const LAST_CPUPID_WIDTH = 21;

@@ -1,0 +1,61 @@
+// One running kernel: what Linux keeps in global variables, in one object that every function takes first, as `k`.
+// So two kernels can live in one process, a test starts from nothing, and a function's reach can be read off its text.
+//
+// Each subsystem declares the state it owns in its own file; this file only puts them side by side.
+
+import { AcpiState } from './arch/x86/acpi.ts';
+import { CpuState } from './arch/x86/cpu.ts';
+import { E820State } from './arch/x86/e820.ts';
+import type { Hw } from './arch/x86/hw.ts';
+import { NumaState } from './arch/x86/numa.ts';
+import type { KernelConfig } from './config.ts';
+import { CommandLine } from './init/params.ts';
+import { nodes_none } from './lib/nodemask.ts';
+import { Log } from './lib/printk.ts';
+import { CmaState } from './mm/cma.ts';
+import { HugetlbState } from './mm/hugetlb.ts';
+import { Memblock, type memblock_region } from './mm/memblock.ts';
+import { MmState } from './mm/mm_init.ts';
+import type { PgData } from './mm/mmzone.ts';
+
+/**
+ * What another kernel had in memblock.reserved when it freed memory to the buddy allocator, to be put in place of
+ * what this one reserves: two kernels then hand out the same page frames. A region's nid is set where it was reserved
+ * before NUMA was initialised, NUMA_NO_NODE where it came later.
+ */
+export type RecordedReservations = readonly Readonly<memblock_region>[];
+
+export class Kernel {
+  readonly hw: Hw;
+  readonly config: KernelConfig;
+  readonly recorded: RecordedReservations | null;
+
+  readonly log = new Log();
+  readonly cmdline = new CommandLine();
+
+  // arch/x86
+  readonly e820 = new E820State();
+  readonly acpi = new AcpiState();
+  readonly numa = new NumaState();
+  readonly cpus = new CpuState();
+
+  // Nodes (mm/page_alloc.c: node_states[], node_data[])
+  readonly node_possible_map = nodes_none();
+  readonly node_online_map = nodes_none();
+  /** N_MEMORY: nodes with memory of any kind. N_NORMAL_MEMORY: with memory below ZONE_MOVABLE. N_CPU: with CPUs. */
+  readonly node_states = { N_MEMORY: nodes_none(), N_NORMAL_MEMORY: nodes_none(), N_CPU: nodes_none() };
+  nr_node_ids = 1;
+  readonly node_data: PgData[] = [];
+
+  // mm
+  readonly memblock = new Memblock();
+  readonly mm = new MmState();
+  readonly cma = new CmaState();
+  readonly hugetlb = new HugetlbState();
+
+  constructor(hw: Hw, config: KernelConfig, recorded: RecordedReservations | null = null) {
+    this.hw = hw;
+    this.config = config;
+    this.recorded = recorded;
+  }
+}
