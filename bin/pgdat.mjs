@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// The command line's entry: brings the build up to date, then runs it.
+
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+if (!existsSync(fileURLToPath(new URL('../node_modules', import.meta.url)))) {
+  console.error('pgdat: dependencies are not installed: run "make boot" once, or "npm ci --ignore-scripts"');
+  process.exit(1);
+}
+try {
+  const { bringUpToDate } = await import('../tools/build.mjs');
+  await bringUpToDate();
+} catch (error) {
+  console.error(`pgdat: the build failed: ${error.message}`);
+  process.exit(1);
+}
+const { main } = await import('../build/pgdat.mjs');
+process.exitCode = await main(process.argv.slice(2));

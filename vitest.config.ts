@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // The engine is a native library: a process a file, so that what it does to one file cannot reach another.
+    pool: 'forks',
+    globalSetup: 'test/support/build.ts',
+    testTimeout: 30_000,
+  },
+});
