@@ -1,0 +1,123 @@
+// The command line's own grammar: commands, their options, and the help that is printed from the same table. QEMU's
+// options (`-m 4G`, `-numa node,...`) are not known here; a command that takes them is handed what is left, in order.
+
+export interface OptionSpec {
+  /** As documented: `--json`, `-append`. One dash or two are both taken, as QEMU takes them. */
+  readonly name: string;
+  /** Placeholder of its value in the help; null: the option is a switch. */
+  readonly value: string | null;
+  /** The only values there are; empty: any. */
+  readonly choices: readonly string[];
+  readonly help: string;
+}
+
+export interface CommandSpec {
+  readonly name: string;
+  /** What follows the options in the usage line. */
+  readonly operands: string;
+  readonly summary: string;
+  readonly options: readonly OptionSpec[];
+  /** What is left after the options: QEMU's options, or operands none of which begins with a dash. */
+  readonly rest: 'qemu' | 'operands';
+  /** How many operands there must and may be. */
+  readonly operand_count: readonly [number, number];
+  readonly notes: readonly string[];
+}
+
+export interface ParsedOptions {
+  /** Values by option name; a switch has the value ''. The last of a repeated option counts. */
+  readonly values: ReadonlyMap<string, string>;
+  readonly rest: readonly string[];
+  readonly help: boolean;
+  /** One line each, all that is wrong. */
+  readonly errors: readonly string[];
+}
+
+const bare = (name: string): string => name.replace(/^--?/, '');
+
+export function parseOptions(command: CommandSpec, argv: readonly string[]): ParsedOptions {
+  const values = new Map<string, string>();
+  const rest: string[] = [];
+  const errors: string[] = [];
+  let help = false;
+  let only_operands = false;
+  for (let i = 0; i < argv.length; i++) {
+    const token = argv[i]!;
+    if (only_operands || !token.startsWith('-') || token === '-') {
+      rest.push(token);
+      continue;
+    }
+    if (token === '--') {
+      only_operands = true;
+      continue;
+    }
+    if (token === '--help' || token === '-help' || token === '-h') {
+      help = true;
+      continue;
+    }
+    const equals = token.indexOf('=');
+    const name = bare(equals < 0 ? token : token.slice(0, equals));
+    const option = command.options.find((one) => bare(one.name) === name);
+    if (option === undefined) {
+      if (command.rest === 'qemu') rest.push(token);
+      else errors.push(`unknown option '${token}'`);
+      continue;
+    }
+    if (option.value === null) {
+      if (equals >= 0) errors.push(`${option.name} takes no value, found '${token.slice(equals + 1)}'`);
+      values.set(option.name, '');
+      continue;
+    }
+    const value = equals >= 0 ? token.slice(equals + 1) : argv[++i];
+    if (value === undefined) errors.push(`${option.name} needs a value: ${option.name} ${option.value}`);
+    else if (option.choices.length > 0 && !option.choices.includes(value))
+      errors.push(`${option.name} is one of ${option.choices.join(', ')}, found '${value}'`);
+    else values.set(option.name, value);
+  }
+  if (!help && command.rest === 'operands') {
+    const [least, most] = command.operand_count;
+    if (rest.length < least) errors.push(`needs ${command.operands}`);
+    for (const extra of rest.slice(most)) errors.push(`unexpected argument '${extra}'`);
+  }
+  return { values, rest, help, errors };
+}
+
+const signature = (option: OptionSpec): string =>
+  option.value === null ? option.name : `${option.name} ${option.value}`;
+
+export function usage(command: CommandSpec): string {
+  const options = command.options.map((option) => `[${signature(option)}]`);
+  return ['pgdat', command.name, ...options, command.operands].filter((part) => part !== '').join(' ');
+}
+
+export function commandHelp(command: CommandSpec): string {
+  const rows: [string, string][] = command.options.map((option) => [signature(option), option.help]);
+  rows.push(['--help', 'this text']);
+  return [
+    `usage: ${usage(command)}`,
+    '',
+    command.summary,
+    '',
+    ...columns(rows),
+    ...(command.notes.length > 0 ? ['', ...command.notes] : []),
+    '',
+  ].join('\n');
+}
+
+export function generalHelp(commands: readonly CommandSpec[], notes: readonly string[]): string {
+  return [
+    'usage: pgdat COMMAND [OPTIONS]',
+    '',
+    'An emulated machine, its firmware, and the boot of Linux 6.1 on it, from e820 and SRAT to zones and free lists.',
+    '',
+    ...columns(commands.map((command) => [command.name, command.summary])),
+    '',
+    ...notes,
+    '',
+  ].join('\n');
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}
