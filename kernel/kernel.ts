@@ -15,7 +15,7 @@ import { Log } from './lib/printk.ts';
 import { CmaState } from './mm/cma.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
 import { Memblock, type memblock_region } from './mm/memblock.ts';
-import { MmState } from './mm/mm_init.ts';
+import { MmState } from './mm/mm_state.ts';
 import type { PgData } from './mm/mmzone.ts';
 
 /**
