@@ -5,6 +5,10 @@
 export interface KernelImage {
   /** Physical address of _text. */
   readonly text: number;
+  /** __brk_base: [text, brk_start) is reserved first, the brk area when it is final. */
+  readonly brk_start: number;
+  /** Pages of the brk area that early page tables may take (INIT_PGD_PAGE_COUNT). */
+  readonly pgt_buf_pages: number;
   /** First byte after the brk area: [text, end) is reserved. */
   readonly end: number;
   readonly code_size: number;
@@ -44,6 +48,8 @@ export const debian: KernelConfig = {
   version: '6.1.192',
   image: {
     text: 0x1000000,
+    brk_start: 0x4400000,
+    pgt_buf_pages: 12,
     end: 0x4411000,
     code_size: 14343 * K,
     rwdata_size: 2338 * K,
@@ -72,7 +78,7 @@ export const debian: KernelConfig = {
 export const recorder: KernelConfig = {
   ...debian,
   name: 'recorder',
-  image: { ...debian.image, end: 0x1e08000 },
+  image: { ...debian.image, brk_start: 0x1e00000, pgt_buf_pages: 8, end: 0x1e08000 },
   NR_CPUS: 64,
   NODES_SHIFT: 6,
   ZONE_DEVICE: false,

@@ -8,6 +8,7 @@ import { CpuState } from './arch/x86/cpu.ts';
 import { E820State } from './arch/x86/e820.ts';
 import type { Hw } from './arch/x86/hw.ts';
 import { NumaState } from './arch/x86/numa.ts';
+import { BootState } from './arch/x86/setup_state.ts';
 import type { KernelConfig } from './config.ts';
 import { CommandLine } from './init/params.ts';
 import { nodes_none } from './lib/nodemask.ts';
@@ -29,11 +30,14 @@ export class Kernel {
   readonly hw: Hw;
   readonly config: KernelConfig;
   readonly recorded: RecordedReservations | null;
+  /** Called before and after each stage of start_kernel(): for measuring what a boot costs. */
+  on_stage: ((name: string, phase: 'begin' | 'end') => void) | null = null;
 
   readonly log = new Log();
   readonly cmdline = new CommandLine();
 
   // arch/x86
+  readonly boot = new BootState();
   readonly e820 = new E820State();
   readonly acpi = new AcpiState();
   readonly numa = new NumaState();

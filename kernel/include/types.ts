@@ -46,6 +46,7 @@ export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const ENOSPC = 28;
+export const ERANGE = 34;
 
 export const PFN_UP = (addr: phys_addr_t): pfn_t => Math.ceil(addr / PAGE_SIZE);
 export const PFN_DOWN = (addr: phys_addr_t): pfn_t => Math.floor(addr / PAGE_SIZE);
