@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Command, UsageError } from '../../cli/command.ts';
 import { dispatch, main } from '../../cli/main.ts';
 import { KernelBug, KernelPanic } from '../../kernel/lib/bug.ts';
+import { Captured } from '../support/capture.ts';
 
 function command(run: Command['run'], rest: 'qemu' | 'operands' = 'operands'): Command {
   return {
@@ -25,11 +26,9 @@ function command(run: Command['run'], rest: 'qemu' | 'operands' = 'operands'): C
 }
 
 async function run(one: Command, ...argv: string[]) {
-  let out = '';
-  let err = '';
-  const output = { out: (text: string) => void (out += text), err: (text: string) => void (err += text) };
+  const output = new Captured();
   const code = await dispatch([one], argv, output);
-  return { code, out, err };
+  return { code, out: output.stdout, err: output.stderr };
 }
 
 const echo = command((values, rest, output) => {
@@ -133,7 +132,7 @@ describe('what goes wrong', () => {
 });
 
 it('main() knows its own commands', async () => {
-  let out = '';
-  expect(await main(['--help'], { out: (text) => void (out += text), err: () => {} })).toBe(0);
-  expect(out).toContain('usage: pgdat COMMAND');
+  const output = new Captured();
+  expect(await main(['--help'], output)).toBe(0);
+  expect(output.stdout).toContain('usage: pgdat COMMAND');
 });
