@@ -14,7 +14,13 @@ export interface KernelImage {
   readonly code_size: number;
   readonly rwdata_size: number;
   readonly rodata_size: number;
+  /** [__init_begin, __init_end), which boot frees at its end. Begins with the per-cpu section. */
   readonly init_size: number;
+  readonly percpu_static_size: number;
+  /** .smp_locks, which boot frees once it knows how many CPUs there are. */
+  readonly smp_locks_size: number;
+  /** .data_nosave, between .smp_locks and .bss. */
+  readonly nosave_size: number;
   readonly bss_size: number;
 }
 
@@ -55,6 +61,9 @@ export const debian: KernelConfig = {
     rwdata_size: 2338 * K,
     rodata_size: 9132 * K,
     init_size: 2824 * K,
+    percpu_static_size: 212 * K,
+    smp_locks_size: 36 * K,
+    nosave_size: 4 * K,
     bss_size: 17344 * K,
   },
   NR_CPUS: 8192,
@@ -78,7 +87,22 @@ export const debian: KernelConfig = {
 export const recorder: KernelConfig = {
   ...debian,
   name: 'recorder',
-  image: { ...debian.image, brk_start: 0x1e00000, pgt_buf_pages: 8, end: 0x1e08000 },
+  image: {
+    text: 0x1000000,
+    brk_start: 0x1e00000,
+    pgt_buf_pages: 8,
+    end: 0x1e08000,
+    // Recorded: what is freed at the end of boot, gaps between sections included, and the two below. The others are
+    // made up, and only printed.
+    code_size: 5000 * K,
+    rwdata_size: 900 * K,
+    rodata_size: 1400 * K,
+    init_size: 3852 * K,
+    percpu_static_size: 156 * K,
+    smp_locks_size: 12 * K,
+    nosave_size: 0,
+    bss_size: 3072 * K,
+  },
   NR_CPUS: 64,
   NODES_SHIFT: 6,
   ZONE_DEVICE: false,

@@ -7,7 +7,7 @@ import { AcpiState } from './arch/x86/acpi.ts';
 import { CpuState } from './arch/x86/cpu.ts';
 import { E820State } from './arch/x86/e820.ts';
 import type { Hw } from './arch/x86/hw.ts';
-import { NumaState } from './arch/x86/numa.ts';
+import { NumaState } from './arch/x86/numa_state.ts';
 import { BootState } from './arch/x86/setup_state.ts';
 import type { KernelConfig } from './config.ts';
 import { CommandLine } from './init/params.ts';
@@ -15,9 +15,14 @@ import { nodes_none } from './lib/nodemask.ts';
 import { Log } from './lib/printk.ts';
 import { CmaState } from './mm/cma.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
+import { KhugepagedState } from './mm/khugepaged.ts';
 import { Memblock, type memblock_region } from './mm/memblock.ts';
 import { MmState } from './mm/mm_state.ts';
 import type { PgData } from './mm/mmzone.ts';
+import { PercpuState } from './mm/percpu.ts';
+import { SwiotlbState } from './mm/swiotlb.ts';
+import { WatermarkState } from './mm/watermark.ts';
+import { ZonelistState } from './mm/zonelist.ts';
 
 /**
  * What another kernel had in memblock.reserved when it freed memory to the buddy allocator, to be put in place of
@@ -41,25 +46,37 @@ export class Kernel {
   readonly e820 = new E820State();
   readonly acpi = new AcpiState();
   readonly numa = new NumaState();
-  readonly cpus = new CpuState();
+  readonly cpus: CpuState;
 
   // Nodes (mm/page_alloc.c: node_states[], node_data[])
   readonly node_possible_map = nodes_none();
   readonly node_online_map = nodes_none();
   /** N_MEMORY: nodes with memory of any kind. N_NORMAL_MEMORY: with memory below ZONE_MOVABLE. N_CPU: with CPUs. */
-  readonly node_states = { N_MEMORY: nodes_none(), N_NORMAL_MEMORY: nodes_none(), N_CPU: nodes_none() };
+  readonly node_states = {
+    N_MEMORY: nodes_none(),
+    N_NORMAL_MEMORY: nodes_none(),
+    N_CPU: nodes_none(),
+    N_GENERIC_INITIATOR: nodes_none(),
+  };
   nr_node_ids = 1;
   readonly node_data: PgData[] = [];
 
   // mm
   readonly memblock = new Memblock();
   readonly mm = new MmState();
+  readonly percpu = new PercpuState();
+  readonly zonelists = new ZonelistState();
+  readonly watermark = new WatermarkState();
+  readonly khugepaged: KhugepagedState;
   readonly cma = new CmaState();
   readonly hugetlb = new HugetlbState();
+  readonly swiotlb = new SwiotlbState();
 
   constructor(hw: Hw, config: KernelConfig, recorded: RecordedReservations | null = null) {
     this.hw = hw;
     this.config = config;
+    this.cpus = new CpuState(config.NR_CPUS);
     this.recorded = recorded;
+    this.khugepaged = new KhugepagedState(config.TRANSPARENT_HUGEPAGE);
   }
 }

@@ -47,6 +47,8 @@ export class MmState {
   movable_node_enabled = false;
   /** Pages below 16 MiB that are never free. */
   dma_reserve = 0;
+  /** `mminit_loglevel=`: how much of its own checks boot prints. */
+  mminit_loglevel = 0;
   nr_kernel_pages = 0;
   nr_all_pages = 0;
 

@@ -1,0 +1,167 @@
+// Counters of zones and nodes (Linux: mm/vmstat.c). Each CPU collects changes in a small diff of its own and hands
+// them on to the zone or node once they pass the stat threshold. The diffs and thresholds lie in the per-cpu areas.
+//
+// Left out: the worker that folds diffs every second; its work is refresh_cpu_vm_stats(). Pressure thresholds.
+
+import { for_each_online_cpu } from '../arch/x86/cpu.ts';
+import { cpumask_of_node } from '../arch/x86/numa.ts';
+import {
+  NR_VM_NODE_STAT_ITEMS,
+  NR_VM_NUMA_EVENT_ITEMS,
+  NR_VM_ZONE_STAT_ITEMS,
+  per_cpu_nodestat,
+  per_cpu_zonestat,
+  WMARK_HIGH,
+  WMARK_LOW,
+  WMARK_MIN,
+} from '../include/mmzone.ts';
+import { PAGE_SHIFT, type phys_addr_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { for_each_node_mask, node_isset, node_set, nodes_empty, nodes_weight } from '../lib/nodemask.ts';
+import type { PgData, Zone } from './mmzone.ts';
+import { for_each_online_pgdat, for_each_populated_zone } from './mmzone_iter.ts';
+import { per_cpu_ptr, smp_processor_id } from './percpu.ts';
+
+const STAT_THRESHOLD = per_cpu_zonestat.offset.stat_threshold;
+const NUMA_EVENT = per_cpu_zonestat.offset.vm_numa_event;
+const NODE_THRESHOLD = per_cpu_nodestat.offset.stat_threshold;
+const NODE_DIFF = per_cpu_nodestat.offset.vm_node_stat_diff;
+
+/** An s8 in RAM. */
+const s8 = (k: Kernel, pa: phys_addr_t): number => (k.hw.ram.u8(pa) << 24) >> 24;
+
+const zonestats = (k: Kernel, zone: Zone, cpu: number): phys_addr_t => per_cpu_ptr(k, zone.per_cpu_zonestats, cpu);
+const nodestats = (k: Kernel, pgdat: PgData, cpu: number): phys_addr_t => per_cpu_ptr(k, pgdat.per_cpu_nodestats, cpu);
+
+/** Adds to the zone's counter and to the sum over all zones. */
+export function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: number): void {
+  zone.add_vm_stat(item, x);
+  k.mm.vm_zone_stat[item]! += x;
+}
+
+/** Counts for this CPU. Context: preemption disabled. */
+export function __mod_zone_page_state(k: Kernel, zone: Zone, item: number, delta: number): void {
+  const stats = zonestats(k, zone, smp_processor_id(k));
+  const threshold = s8(k, stats + STAT_THRESHOLD);
+  const x = delta + s8(k, stats + item);
+  if (Math.abs(x) > threshold) {
+    zone_page_state_add(k, x, zone, item);
+    k.hw.ram.set_u8(stats + item, 0);
+  } else {
+    k.hw.ram.set_u8(stats + item, x & 0xff);
+  }
+}
+
+export function __mod_node_page_state(k: Kernel, pgdat: PgData, item: number, delta: number): void {
+  const stats = nodestats(k, pgdat, smp_processor_id(k));
+  const x = delta + s8(k, stats + NODE_DIFF + item);
+  if (Math.abs(x) > s8(k, stats + NODE_THRESHOLD)) {
+    pgdat.add_vm_stat(item, x);
+    k.hw.ram.set_u8(stats + NODE_DIFF + item, 0);
+  } else {
+    k.hw.ram.set_u8(stats + NODE_DIFF + item, x & 0xff);
+  }
+}
+
+/** The zone's counter without the diffs of CPUs; never below 0, which those could make of it for a moment. */
+export const zone_page_state = (zone: Zone, item: number): number => Math.max(0, zone.vm_stat(item));
+export const node_page_state_pages = (pgdat: PgData, item: number): number => Math.max(0, pgdat.vm_stat(item));
+/** The sum over all zones, likewise. */
+export const global_zone_page_state = (k: Kernel, item: number): number => Math.max(0, k.mm.vm_zone_stat[item]!);
+
+/** The zone's counter with the diffs of CPUs. */
+export function zone_page_state_snapshot(k: Kernel, zone: Zone, item: number): number {
+  let x = zone.vm_stat(item);
+  for (const cpu of for_each_online_cpu(k)) x += s8(k, zonestats(k, zone, cpu) + item);
+  return Math.max(0, x);
+}
+
+/** Hands one CPU's diffs on to zones and nodes. */
+export function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
+  const { ram } = k.hw;
+  for (const zone of for_each_populated_zone(k)) {
+    const stats = zonestats(k, zone, cpu);
+    for (let item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
+      const diff = s8(k, stats + item);
+      if (diff === 0) continue;
+      ram.set_u8(stats + item, 0);
+      zone_page_state_add(k, diff, zone, item);
+    }
+  }
+  for (const pgdat of for_each_online_pgdat(k)) {
+    const stats = nodestats(k, pgdat, cpu) + NODE_DIFF;
+    for (let item = 0; item < NR_VM_NODE_STAT_ITEMS; item++) {
+      const diff = s8(k, stats + item);
+      if (diff === 0) continue;
+      ram.set_u8(stats + item, 0);
+      pgdat.add_vm_stat(item, diff);
+    }
+  }
+}
+
+/** Counts an event of enum numa_stat_item for this CPU. */
+export function __count_numa_event(k: Kernel, zone: Zone, item: number): void {
+  const pa = zonestats(k, zone, smp_processor_id(k)) + NUMA_EVENT + 8 * item;
+  k.hw.ram.set_u64(pa, k.hw.ram.u64(pa) + 1);
+}
+
+export function fold_vm_zone_numa_events(k: Kernel, zone: Zone): void {
+  const { ram } = k.hw;
+  for (const cpu of for_each_online_cpu(k)) {
+    const events = zonestats(k, zone, cpu) + NUMA_EVENT;
+    for (let item = 0; item < NR_VM_NUMA_EVENT_ITEMS; item++) {
+      const count = ram.u64(events + 8 * item);
+      if (count === 0) continue;
+      ram.set_u64(events + 8 * item, 0);
+      zone.add_vm_numa_event(item, count);
+    }
+  }
+}
+
+/** fls(): one more than the number of the highest bit set, 0 for 0. */
+const fls = (x: number): number => 32 - Math.clz32(x);
+
+/** Grows with the number of CPUs and with the zone's size in units of 128 MiB, by their logarithms. */
+export function calculate_normal_threshold(managed_pages: number, num_online_cpus: number): number {
+  const mem = Math.floor(managed_pages / 2 ** (27 - PAGE_SHIFT));
+  return Math.min(125, 2 * fls(num_online_cpus) * (1 + fls(mem)));
+}
+
+export const zone_stat_threshold = (k: Kernel, zone: Zone, cpu: number): number =>
+  s8(k, zonestats(k, zone, cpu) + STAT_THRESHOLD);
+
+/** Sets every online CPU's threshold for each zone; a node's is that of its largest zone. */
+export function refresh_zone_stat_thresholds(k: Kernel): void {
+  const { ram } = k.hw;
+  const online = nodes_weight(k.cpus.cpu_online_mask);
+  for (const pgdat of for_each_online_pgdat(k)) {
+    for (const cpu of for_each_online_cpu(k)) ram.set_u8(nodestats(k, pgdat, cpu) + NODE_THRESHOLD, 0);
+  }
+  for (const zone of for_each_populated_zone(k)) {
+    const pgdat = k.node_data[zone.nid]!;
+    const threshold = calculate_normal_threshold(zone.managed_pages, online);
+    for (const cpu of for_each_online_cpu(k)) {
+      ram.set_u8(zonestats(k, zone, cpu) + STAT_THRESHOLD, threshold);
+      const node = nodestats(k, pgdat, cpu) + NODE_THRESHOLD;
+      ram.set_u8(node, Math.max(threshold, ram.u8(node)));
+    }
+    // Where the diffs of all CPUs could hide that the min watermark is breached, readers must add them up.
+    const tolerate_drift = zone._watermark(WMARK_LOW) - zone._watermark(WMARK_MIN);
+    const max_drift = online * threshold;
+    if (max_drift > tolerate_drift) zone.percpu_drift_mark = zone._watermark(WMARK_HIGH) + max_drift;
+  }
+}
+
+/** A CPU has come up: there are more of them to share thresholds, and its node has a CPU now. */
+export function vmstat_cpu_online(k: Kernel, cpu: number): void {
+  refresh_zone_stat_thresholds(k);
+  const nid = k.percpu.numa_node[cpu] ?? 0;
+  if (!node_isset(nid, k.node_states.N_CPU)) node_set(nid, k.node_states.N_CPU);
+}
+
+/** Context: before secondary CPUs are brought up. */
+export function init_mm_internals(k: Kernel): void {
+  for (const nid of for_each_node_mask(k.node_online_map)) {
+    if (!nodes_empty(cpumask_of_node(k, nid))) node_set(nid, k.node_states.N_CPU);
+  }
+}
