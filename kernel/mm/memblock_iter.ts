@@ -50,13 +50,11 @@ export const mem_cursor_rev = (type_a: memblock_type, type_b: memblock_type | nu
   nid: 0,
 });
 
-const no_node = (k: Kernel, nid: nid_t, where: string): nid_t =>
+/** `nid` as asked for; MAX_NUMNODES, once the way to say "any", still means that but earns a warning. */
+export const memblock_nid_arg = (k: Kernel, nid: nid_t, where: string): nid_t =>
   WARN_ONCE(k, nid === MAX_NUMNODES, where, 'Usage of MAX_NUMNODES is deprecated. Use NUMA_NO_NODE instead')
     ? NUMA_NO_NODE
     : nid;
-
-/** Linux's checks of `nid`, shared with the allocator. */
-export const memblock_nid_arg = no_node;
 
 function should_skip_region(k: Kernel, type: memblock_type, m: memblock_region, nid: nid_t, flags: number): boolean {
   // Only memory has nodes and flags worth asking for.
@@ -88,7 +86,7 @@ export function __next_mem_range(
   type_a: memblock_type,
   type_b: memblock_type | null,
 ): boolean {
-  const node = no_node(k, nid, 'mm/memblock.c:1051 __next_mem_range');
+  const node = memblock_nid_arg(k, nid, 'mm/memblock.c:1051 __next_mem_range');
   const reserved = type_b?.regions;
   for (; cursor.idx_a < type_a.regions.length; cursor.idx_a++) {
     const m = type_a.regions[cursor.idx_a]!;
@@ -125,7 +123,7 @@ export function __next_mem_range_rev(
   type_a: memblock_type,
   type_b: memblock_type | null,
 ): boolean {
-  const node = no_node(k, nid, 'mm/memblock.c:1148 __next_mem_range_rev');
+  const node = memblock_nid_arg(k, nid, 'mm/memblock.c:1148 __next_mem_range_rev');
   const reserved = type_b?.regions;
   for (; cursor.idx_a >= 0; cursor.idx_a--) {
     const m = type_a.regions[cursor.idx_a]!;
