@@ -5,7 +5,7 @@
 
 import { RAM_CHUNK_SHIFT, type Ram } from '../arch/x86/hw.ts';
 import { MAX_NR_ZONES, MAX_ZONELISTS, pglist_data, zone, zone_names, zonelist, zoneref } from '../include/mmzone.ts';
-import type { nid_t, pfn_t, phys_addr_t } from '../include/types.ts';
+import { type nid_t, PAGE_OFFSET_HI, type pfn_t, type phys_addr_t } from '../include/types.ts';
 
 const TWO_32 = 2 ** 32;
 const CHUNK = 2 ** RAM_CHUNK_SHIFT;
@@ -40,6 +40,9 @@ export class Zone {
   readonly words: Int32Array;
   /** Word index of the structure in `words`. */
   readonly base: number;
+  /** Low and high word of the pointer to this structure in the direct map. */
+  readonly pointer_lo: number;
+  readonly pointer_hi: number;
   readonly idx: number;
   readonly nid: nid_t;
   readonly name: string;
@@ -48,6 +51,8 @@ export class Zone {
     this.pa = pa;
     this.words = ram.words(Math.floor(pa / CHUNK));
     this.base = (pa % CHUNK) >> 2;
+    this.pointer_lo = pa | 0;
+    this.pointer_hi = (PAGE_OFFSET_HI + Math.floor(pa / TWO_32)) | 0;
     this.idx = idx;
     this.nid = nid;
     this.name = zone_names[idx]!;
@@ -94,6 +99,12 @@ export class Zone {
   /** Node number as stored in the structure; `nid` is the same, without the load. */
   set node(nid: nid_t) {
     this.set32(Z.node, nid);
+  }
+  /** zone_pgdat: the node's pg_data_t. */
+  set_zone_pgdat(pa: phys_addr_t): void {
+    const i = this.base + (Z.zone_pgdat >> 2);
+    this.words[i] = pa | 0;
+    this.words[i + 1] = (PAGE_OFFSET_HI + Math.floor(pa / TWO_32)) | 0;
   }
   get pageset_high(): number {
     return this.get32(Z.pageset_high);

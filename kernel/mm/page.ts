@@ -54,7 +54,7 @@ export const section_map = (mm: MmState, pfn: pfn_t): Int32Array => mm.section_m
 export const page_index = (pfn: pfn_t): number => (pfn & (PAGES_PER_SECTION - 1)) << PAGE_WORDS_SHIFT;
 
 /** Low and high word of the pointer to `pfn`'s list_head (lru, buddy_list, pcp_list). */
-export const lru_pointer = (pfn: pfn_t): number => (pfn * SIZEOF_PAGE + PAGE_LRU_OFFSET) | 0;
+export const lru_pointer = (pfn: pfn_t): number => (pfn << 6) | PAGE_LRU_OFFSET;
 export const lru_pointer_hi = (pfn: pfn_t): number => VMEMMAP_HI + (pfn >>> PFN_HI_SHIFT);
 /** The page that such a pointer leads to. */
 export const lru_pointer_pfn = (lo: number, hi: number): pfn_t => ((hi - VMEMMAP_HI) << PFN_HI_SHIFT) | (lo >>> 6);
