@@ -13,7 +13,8 @@ const E820_ENTRY_SIZE = 20;
 const SETUP_E820_EXT = 1;
 const SETUP_DATA_HEADER = 16;
 
-const TYPES: Readonly<Record<number, string>> = {
+/** How the kernel prints the types of e820 entries. */
+export const E820_TYPE_NAMES: Readonly<Record<number, string>> = {
   1: 'usable',
   2: 'reserved',
   3: 'ACPI data',
@@ -31,7 +32,7 @@ export function e820Lines(ram: Ram, boot_params: number): E820Line[] {
       const entry = table + i * E820_ENTRY_SIZE;
       const start = ram.big64(entry);
       const type = ram.u32(entry + 16);
-      lines.push({ start, end: start + ram.big64(entry + 8) - 1n, type: TYPES[type] ?? `type ${type}` });
+      lines.push({ start, end: start + ram.big64(entry + 8) - 1n, type: E820_TYPE_NAMES[type] ?? `type ${type}` });
     }
   };
   read(boot_params + E820_TABLE, ram.u8(boot_params + E820_ENTRIES));
