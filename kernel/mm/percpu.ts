@@ -7,6 +7,7 @@
 // what the machine's nodes and zones ask for.
 
 import { for_each_possible_cpu } from '../arch/x86/cpu.ts';
+import { early_cpu_to_node, setup_node_to_cpumask_map } from '../arch/x86/numa.ts';
 import { percpu_load } from '../arch/x86/sections.ts';
 import { MAX_NR_ZONES, per_cpu_nodestat, per_cpu_pages, per_cpu_zonestat } from '../include/mmzone.ts';
 import {
@@ -16,13 +17,22 @@ import {
   PERCPU_MODULE_RESERVE,
   percpu_section,
 } from '../include/percpu.ts';
-import { ENOMEM, type nid_t, PAGE_OFFSET, PAGE_SIZE, PFN_DOWN, type phys_addr_t, round_up } from '../include/types.ts';
+import {
+  ENOMEM,
+  NUMA_NO_NODE,
+  type nid_t,
+  PAGE_OFFSET,
+  PAGE_SIZE,
+  PFN_DOWN,
+  type phys_addr_t,
+  round_up,
+} from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG_ON, panic } from '../lib/bug.ts';
 import { for_each_node_mask, node_isset, nodes_weight } from '../lib/nodemask.ts';
 import { pr_info, pr_warn } from '../lib/printk.ts';
 import { memblock_phys_free } from './memblock.ts';
-import { memblock_alloc_from, memblock_alloc_try_nid } from './memblock_alloc.ts';
+import { memblock_alloc_try_nid_raw } from './memblock_alloc.ts';
 
 /** MAX_DMA_ADDRESS: per-cpu areas stay above it where they can. */
 const GOAL = 16 << 20;
@@ -144,13 +154,17 @@ function dyn_size_wanted(k: Kernel): number {
   return zones * per_zone + nodes_weight(k.node_online_map) * round_up(per_cpu_nodestat.size, 64);
 }
 
-/** Memory for one group, on the node of its first CPU. */
+/**
+ * Memory for one group, on the node of its first CPU.
+ *
+ * Differs from Linux: it is cleared only where a unit will be.
+ */
 function pcpu_fc_alloc(k: Kernel, cpu: number, size: number, align: number): phys_addr_t {
-  const node = k.cpus.x86_cpu_to_node_map[cpu]!;
+  const node = early_cpu_to_node(k, cpu);
   if (node >= 0 && node_isset(node, k.node_online_map) && k.node_data[node]) {
-    return memblock_alloc_try_nid(k, size, align, GOAL, 0, node, 'pcpu_fc_alloc');
+    return memblock_alloc_try_nid_raw(k, size, align, GOAL, 0, node, 'pcpu_fc_alloc');
   }
-  const pa = memblock_alloc_from(k, size, align, GOAL, 'pcpu_fc_alloc');
+  const pa = memblock_alloc_try_nid_raw(k, size, align, GOAL, 0, NUMA_NO_NODE, 'pcpu_fc_alloc');
   pr_info(k, `percpu: cpu ${cpu} has no node ${node} or node-local memory`);
   return pa;
 }
@@ -163,7 +177,7 @@ function pcpu_embed_first_chunk(k: Kernel): number {
     Math.max(PERCPU_DYNAMIC_RESERVE, dyn_size_wanted(k)),
     PERCPU_ATOM_SIZE,
     for_each_possible_cpu(k),
-    (cpu) => k.cpus.x86_cpu_to_node_map[cpu]!,
+    (cpu) => early_cpu_to_node(k, cpu),
   );
   const { unit_size, groups } = ai;
   const size_sum = ai.static_size + ai.reserved_size + ai.dyn_size;
@@ -188,6 +202,7 @@ function pcpu_embed_first_chunk(k: Kernel): number {
         memblock_phys_free(k, pa, unit_size, 'pcpu_embed_first_chunk');
         continue;
       }
+      hw.ram.fill(pa, size_sum, 0);
       hw.ram.write(pa, image);
       percpu.base[cpu] = pa;
       if (unit_size > size_sum) memblock_phys_free(k, pa + size_sum, unit_size - size_sum, 'pcpu_embed_first_chunk');
@@ -212,12 +227,13 @@ export function setup_per_cpu_areas(k: Kernel): void {
   }
   for (const cpu of for_each_possible_cpu(k)) {
     const base = percpu.base[cpu]!;
-    const node = k.config.NUMA ? Math.max(k.cpus.x86_cpu_to_node_map[cpu]!, 0) : 0;
+    const node = k.config.NUMA ? Math.max(early_cpu_to_node(k, cpu), 0) : 0;
     hw.ram.set_big64(base + offset.this_cpu_off, pointer(base));
     hw.ram.set_u32(base + offset.cpu_number, cpu);
     hw.ram.set_u32(base + offset.numa_node, node);
     percpu.numa_node[cpu] = node;
   }
+  setup_node_to_cpumask_map(k);
 }
 
 /** What gs holds: __per_cpu_offset. The section starts at 0, so that a CPU's base is its offset. */

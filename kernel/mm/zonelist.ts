@@ -5,7 +5,8 @@
 // Left out: rebuilding them on memory hotplug.
 
 import { for_each_possible_cpu } from '../arch/x86/cpu.ts';
-import { cpumask_of_node, node_distance } from '../arch/x86/numa.ts';
+import { cpumask_of_node } from '../arch/x86/numa.ts';
+import { node_distance } from '../arch/x86/numa_distance.ts';
 import {
   MAX_NR_ZONES,
   MAX_ZONELISTS,

@@ -1,0 +1,65 @@
+// Compound pages (Linux: mm/page_alloc.c prep_compound_page(), include/linux/mm.h): a block whose first page speaks for
+// all of them. Every other page points to it; the second one holds the order and which destructor it has.
+
+import {
+  PG_FLAGS,
+  PG_LRU_NEXT,
+  PG_LRU_NEXT_HI,
+  PG_MAPPING,
+  PG_MAPPING_HI,
+  PG_PRIVATE,
+  PG_PRIVATE_HI,
+  PG_REFCOUNT,
+  PG1_COMPOUND_DTOR_ORDER,
+  PG1_COMPOUND_MAPCOUNT,
+  PG1_COMPOUND_NR,
+  PG1_COMPOUND_PINCOUNT,
+  SIZEOF_PAGE,
+} from '../include/mm_types.ts';
+import { PG_head, PG_reserved } from '../include/page_flags.ts';
+import type { pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { PAGE_WORDS, page_index, section_map, VMEMMAP_HI } from './page.ts';
+
+// enum compound_dtor_id
+export const COMPOUND_PAGE_DTOR = 1;
+export const HUGETLB_PAGE_DTOR = 2;
+
+// TAIL_MAPPING: what a tail page has as its mapping.
+const TAIL_MAPPING = 0x400;
+const TAIL_MAPPING_HI = 0xdead0000 | 0;
+/** Bit 0 of compound_head: this is a tail page. */
+const TAIL = 1;
+const TWO_32 = 2 ** 32;
+
+/**
+ * Makes the 2^order pages at `pfn` one compound page that no one has a reference to.
+ * Where they were reserved, they are not any more.
+ */
+export function prep_compound_page(k: Kernel, pfn: pfn_t, order: number, dtor: number): void {
+  const head = pfn * SIZEOF_PAGE;
+  const head_lo = (head | 0) + TAIL;
+  const head_hi = VMEMMAP_HI + Math.floor(head / TWO_32);
+  const nr_pages = 2 ** order;
+  for (let n = 1; n < nr_pages; n++) {
+    const m = section_map(k.mm, pfn + n);
+    const i = page_index(pfn + n);
+    m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~(1 << PG_reserved);
+    m[i + PG_LRU_NEXT] = head_lo;
+    m[i + PG_LRU_NEXT_HI] = head_hi;
+    m[i + PG_MAPPING] = TAIL_MAPPING;
+    m[i + PG_MAPPING_HI] = TAIL_MAPPING_HI;
+    m[i + PG_PRIVATE] = 0;
+    m[i + PG_PRIVATE_HI] = 0;
+    m[i + PG_REFCOUNT] = 0;
+  }
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  m[i + PG_FLAGS] = (m[i + PG_FLAGS]! & ~(1 << PG_reserved)) | (1 << PG_head);
+  m[i + PG_REFCOUNT] = 0;
+  const tail = i + PAGE_WORDS;
+  m[tail + PG1_COMPOUND_DTOR_ORDER] = dtor | (order << 8);
+  m[tail + PG1_COMPOUND_MAPCOUNT] = -1;
+  m[tail + PG1_COMPOUND_PINCOUNT] = 0;
+  m[tail + PG1_COMPOUND_NR] = nr_pages;
+}
