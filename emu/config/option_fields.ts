@@ -18,7 +18,7 @@ export class Fields {
     this.#problems = problems;
   }
 
-  refuse(text: string): void {
+  refuse(text: string): undefined {
     this.failed = true;
     this.#problems.error(this.list.text, text);
   }

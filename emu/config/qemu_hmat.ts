@@ -44,7 +44,7 @@ export interface HmatBuilder {
 
 type Nodes = ReadonlyMap<number, { readonly hasCpu: boolean }>;
 
-export function parseHmatLocality(fields: Fields, nodes: Nodes, hmat: HmatBuilder): void {
+export function parseHmatLocality(fields: Fields, nodes: Nodes, hmat: HmatBuilder): undefined {
   const initiator = fields.required('initiator', fields.uint16);
   const target = fields.required('target', fields.uint16);
   const hierarchy = fields.required('hierarchy', (key) => fields.choice(key, HIERARCHIES));
@@ -117,7 +117,7 @@ function fitBandwidth(locality: LocalityBuilder, value: bigint): boolean {
   return true;
 }
 
-export function parseHmatCache(fields: Fields, nodes: Nodes, hmat: HmatBuilder): void {
+export function parseHmatCache(fields: Fields, nodes: Nodes, hmat: HmatBuilder): undefined {
   const node = fields.required('node-id', (key) => fields.uint(key, 64));
   const size = fields.required('size', fields.size);
   const level = fields.required('level', fields.uint8);

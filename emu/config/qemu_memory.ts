@@ -135,7 +135,9 @@ export function checkDevices(lists: readonly OptionList[], space: DeviceSpace, p
   const ids = new Set<string>();
   const placed: { start: bigint; end: bigint; id: string }[] = [];
   for (const list of lists) {
-    const refuse = (text: string): void => problems.error(list.text, text);
+    const refuse = (text: string): undefined => {
+      problems.error(list.text, text);
+    };
     const driver = lastValue(list, 'driver');
     if (driver === undefined) refuse("Parameter 'driver' is missing");
     else if (driver !== 'pc-dimm') refuse(`'${driver}' is not a valid device model name`);
@@ -149,7 +151,7 @@ interface Plugged {
   readonly placed: { start: bigint; end: bigint; id: string }[];
 }
 
-function plug(list: OptionList, refuse: (text: string) => void, space: DeviceSpace, plugged: Plugged): void {
+function plug(list: OptionList, refuse: (text: string) => undefined, space: DeviceSpace, plugged: Plugged): undefined {
   const { memory, backends } = space;
   for (const [key] of list.pairs) if (!DIMM_KEYS.includes(key)) refuse(`Property 'pc-dimm.${key}' not found`);
   const id = lastValue(list, 'id');
@@ -177,7 +179,12 @@ function plug(list: OptionList, refuse: (text: string) => void, space: DeviceSpa
   takeAddress(lastValue(list, 'addr'), backend.size, id ?? '(unnamed)', space, plugged.placed, refuse);
 }
 
-function takeSlot(text: string | undefined, count: number, taken: Set<number>, refuse: (text: string) => void): void {
+function takeSlot(
+  text: string | undefined,
+  count: number,
+  taken: Set<number>,
+  refuse: (text: string) => undefined,
+): undefined {
   const given = parseInteger(text ?? '-1');
   if (given === null) return refuse("Parameter 'slot' expects integer");
   let slot = Number(given);
@@ -197,8 +204,8 @@ function takeAddress(
   id: string,
   { memory, base }: DeviceSpace,
   placed: { start: bigint; end: bigint; id: string }[],
-  refuse: (text: string) => void,
-): void {
+  refuse: (text: string) => undefined,
+): undefined {
   if (size % DEVICE_ALIGN !== 0n) return refuse(`backend memory size must be multiple of ${hex(DEVICE_ALIGN)}`);
   const total = memory.maxSize - memory.size;
   const used = placed.reduce((sum, device) => sum + device.end - device.start, 0n);

@@ -68,7 +68,7 @@ interface State extends NumaSurroundings {
   memoryKnown: boolean;
 }
 
-function parseNode(fields: Fields, state: State): void {
+function parseNode(fields: Fields, state: State): undefined {
   const { nodes } = state.numa;
   const given = fields.uint16('nodeid');
   const cpus = fields.uint16List('cpus');
@@ -143,7 +143,7 @@ function assign(state: Pick<State, 'numa' | 'hmatEnabled'>, cpu: number, id: num
 const CPU_KEYS = ['node-id', 'socket-id', 'die-id', 'cluster-id', 'core-id', 'thread-id'];
 
 /** `-numa cpu`: every place that matches what is given goes to the node. */
-function parseCpu(fields: Fields, state: State): void {
+function parseCpu(fields: Fields, state: State): undefined {
   const values: Record<string, number> = {};
   for (const key of CPU_KEYS) {
     const text = fields.text(key);

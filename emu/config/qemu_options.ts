@@ -188,8 +188,7 @@ function takeWholeBackend(
     problems.error(null, 'Machine memory size does not match the size of the memory backend');
   }
   if (memory.given) return memory;
-  const maxSize = memory.maxSize > backend.size ? memory.maxSize : backend.size;
-  return { ...memory, size: backend.size, maxSize };
+  return { ...memory, size: backend.size, maxSize: memory.maxSize === memory.size ? backend.size : memory.maxSize };
 }
 
 function place(machine: MachineOption, model: CpuModel, memory: MemoryOption, problems: Problems) {
