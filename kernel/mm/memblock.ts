@@ -132,7 +132,7 @@ export function memblock_set_node(k: Kernel, base: phys_addr_t, size: number, ty
   const isolated = memblock_isolate_range(k, type, base, size);
   if (isolated === null) return -ENOMEM;
   for (let i = isolated.start_rgn; i < isolated.end_rgn; i++) type.regions[i]!.nid = nid;
-  memblock_merge_regions(type);
+  memblock_merge_regions(type, isolated.start_rgn, isolated.end_rgn);
   return 0;
 }
 
@@ -231,7 +231,9 @@ function memblock_add_range(
       if (memblock_double_array(k, type, base, end - base) < 0) return -ENOMEM;
     }
   }
-  if (fill_gaps(k, type, base, end, node, flags, true) > 0) memblock_merge_regions(type);
+  if (fill_gaps(k, type, base, end, node, flags, true) > 0) {
+    memblock_merge_regions(type, first_region_above(type, base), first_region_above(type, end));
+  }
   return 0;
 }
 
@@ -279,11 +281,15 @@ function memblock_insert_region(
   type.total_size += size;
 }
 
-/** Joins neighbours that touch and are alike in node and flags. */
-function memblock_merge_regions(type: memblock_type): void {
+/**
+ * Joins neighbours that touch and are alike in node and flags, among regions [start_rgn, end_rgn) and the two beside.
+ * Differs from Linux: 6.1 looks through the whole list, as later kernels no longer do. All else is merged already.
+ */
+function memblock_merge_regions(type: memblock_type, start_rgn: number, end_rgn: number): void {
   const { regions } = type;
-  let last = 0;
-  for (let i = 1; i < regions.length; i++) {
+  const stop = Math.min(end_rgn + 1, regions.length);
+  let last = Math.max(start_rgn - 1, 0);
+  for (let i = last + 1; i < stop; i++) {
     const region = regions[i]!;
     const before = regions[last]!;
     const end = before.base + before.size;
@@ -294,7 +300,7 @@ function memblock_merge_regions(type: memblock_type): void {
     BUG_ON(end > region.base, 'mm/memblock.c:520 memblock_merge_regions');
     regions[++last] = region;
   }
-  regions.length = last + 1;
+  if (last + 1 < stop) regions.splice(last + 1, stop - last - 1);
 }
 
 /**
@@ -318,8 +324,7 @@ export function memblock_isolate_range(
   if (split_region(type, start_rgn, base)) start_rgn++;
   let end_rgn = first_region_above(type, end);
   if (split_region(type, end_rgn, end)) end_rgn++;
-  // Nothing inside: Linux says 0 and 0 then.
-  return start_rgn < end_rgn ? { start_rgn, end_rgn } : { start_rgn: 0, end_rgn: 0 };
+  return { start_rgn, end_rgn };
 }
 
 /** Cuts region `idx` in two at `addr`, if `addr` is inside it. */
@@ -359,7 +364,7 @@ function memblock_setclr_flag(k: Kernel, base: phys_addr_t, size: number, set: b
     const region = type.regions[i]!;
     region.flags = set ? region.flags | flag : region.flags & ~flag;
   }
-  memblock_merge_regions(type);
+  memblock_merge_regions(type, isolated.start_rgn, isolated.end_rgn);
   return 0;
 }
 

@@ -235,8 +235,6 @@ export function __next_mem_pfn_range_in_zone(k: Kernel, cursor: mem_cursor, zone
       nid: zone.nid,
     };
   }
-  // Nothing more: a further call finds nothing either.
-  cursor.idx_a = memory.regions.length;
   return null;
 }
 

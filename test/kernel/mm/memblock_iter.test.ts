@@ -202,10 +202,10 @@ describe('page frames of memory', () => {
 describe('free page frames of a zone', () => {
   //  frame      256   260   264   268   272
   //  node       |000000000000|1111|0000|
-  //  zone           [-----------------)        frames 258 to 271
-  //  reserved       rr   r              r
+  //  zone         [---------------)         frames 258 to 273
+  //  reserved    r rr    r         r
   function zoned() {
-    const k = setUp('000000000000111100000000', '...rr.....r..........r..');
+    const k = setUp('000000000000111100000000', '.r.rr.....r..........r..');
     memblock_add(k, 4 * MiB, MiB);
     const zone = new PgData(k.hw.ram, 8 * MiB, 0).node_zones[2]!;
     zone.zone_start_pfn = 258;
