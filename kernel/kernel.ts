@@ -15,6 +15,7 @@ import { nodes_none } from './lib/nodemask.ts';
 import { Log } from './lib/printk.ts';
 import { CmaState } from './mm/cma.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
+import { InitOnState } from './mm/init_on.ts';
 import { KhugepagedState } from './mm/khugepaged.ts';
 import { Memblock, type memblock_region } from './mm/memblock.ts';
 import { MmState } from './mm/mm_state.ts';
@@ -68,6 +69,7 @@ export class Kernel {
   readonly zonelists = new ZonelistState();
   readonly watermark = new WatermarkState();
   readonly khugepaged: KhugepagedState;
+  readonly init_on: InitOnState;
   readonly cma = new CmaState();
   readonly hugetlb = new HugetlbState();
   readonly swiotlb = new SwiotlbState();
@@ -77,6 +79,7 @@ export class Kernel {
     this.config = config;
     this.cpus = new CpuState(config.NR_CPUS);
     this.recorded = recorded;
+    this.init_on = new InitOnState(config.INIT_ON_ALLOC_DEFAULT_ON);
     this.khugepaged = new KhugepagedState(config.TRANSPARENT_HUGEPAGE);
   }
 }

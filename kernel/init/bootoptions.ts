@@ -7,7 +7,7 @@
 import type { Kernel } from '../kernel.ts';
 import { parameq, parameqn } from '../lib/cmdline.ts';
 import { pr_notice, pr_warn } from '../lib/printk.ts';
-import { early_table, known_elsewhere, setup_table, sysctl_aliases } from './early_params.ts';
+import { early_table, is_built, known_elsewhere, setup_table, sysctl_aliases } from './early_params.ts';
 import { parse_args } from './params.ts';
 
 const MAX_INIT_ARGS = 32;
@@ -19,7 +19,8 @@ export function parse_early_param(k: Kernel): void {
   k.cmdline.early_params_done = true;
   parse_args(k, 'early options', k.cmdline.boot_command_line, (param, val) => {
     for (const row of early_table) {
-      if (parameq(param, row.name) && row.setup(k, val) !== 0) pr_warn(k, `Malformed early option '${param}'`);
+      if (!is_built(k, row) || !parameq(param, row.name)) continue;
+      if (row.setup(k, val) !== 0) pr_warn(k, `Malformed early option '${param}'`);
     }
     return 0;
   });
@@ -28,11 +29,13 @@ export function parse_early_param(k: Kernel): void {
 /** Some __setup row takes `line` (rows match by prefix), or it was an early parameter. */
 function obsolete_checksetup(k: Kernel, line: string): boolean {
   const name = line.split('=', 1)[0]!;
-  if (early_table.some((row) => parameq(row.name, name))) return true;
+  if (early_table.some((row) => is_built(k, row) && parameq(row.name, name))) return true;
   if (known_elsewhere.early.some((early) => parameq(early, name))) return true;
   // Linux: a handler that returns 0 leaves the parameter to others, and so to the first process.
-  if (setup_table.some((row) => parameqn(line, row.name) && row.setup(k, line.slice(row.name.length)) !== 0))
-    return true;
+  for (const row of setup_table) {
+    if (!is_built(k, row) || !parameqn(line, row.name)) continue;
+    if (row.setup(k, line.slice(row.name.length)) !== 0) return true;
+  }
   return known_elsewhere.setup.some((setup) => parameqn(line, setup));
 }
 

@@ -70,4 +70,6 @@ export interface Hw {
   readonly boot_params: phys_addr_t;
   /** null: the machine was put together without a CPU (`--firmware none`). */
   readonly cpu: GuestCpu | null;
+  /** CPUID 0x80000001 EDX bit 26: pages of 1 GiB. Absent: the CPU has none, as QEMU's default has none. */
+  readonly gbpages?: boolean;
 }

@@ -34,6 +34,8 @@ export class BootState {
   pgt_buf_end: pfn_t = 0;
   pgt_buf_top: pfn_t = 0;
   can_use_brk_pgt = true;
+  /** Table pages taken from the end of .bss (recorded reservations only). */
+  nr_bss_tables = 0;
 
   /** Where the trampoline of secondary CPUs is; 0: nowhere. */
   real_mode_header: phys_addr_t = 0;
