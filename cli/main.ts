@@ -4,8 +4,9 @@
 import { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
 import { commandHelp, generalHelp, parseOptions } from './options.ts';
+import { testCommand } from './test.ts';
 
-const commands: readonly Command[] = [];
+const commands: readonly Command[] = [testCommand];
 
 const notes = [
   '`pgdat COMMAND --help` lists the options of a command.',

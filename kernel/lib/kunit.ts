@@ -21,9 +21,14 @@ export class kunit<Priv = unknown> {
   }
 }
 
-/** Ends a case at once: an assertion that does not hold, or kunit_skip(). Never leaves the runner. */
+/** Ends a case at once: an assertion that does not hold. Never leaves the runner. */
 class KunitStop extends Error {
   override readonly name = 'KunitStop';
+}
+
+/** Ends a case as skipped; the message is the reason. Thrown by kunit_skip(), or by what makes the environment. */
+export class KunitSkip extends Error {
+  override readonly name = 'KunitSkip';
 }
 
 export interface kunit_param {
@@ -97,9 +102,8 @@ export function KUNIT_ASSERT_EQ<T>(test: kunit, what: string, found: T, wanted: 
 }
 
 /** Marks the case as skipped and leaves it. */
-export function kunit_skip(test: kunit, reason: string): never {
-  test.skipped = reason;
-  throw new KunitStop('skip');
+export function kunit_skip(reason: string): never {
+  throw new KunitSkip(reason);
 }
 
 function same(a: unknown, b: unknown): boolean {
@@ -145,12 +149,12 @@ const INDENT = '    ';
 
 /**
  * Runs the suites, writing KTAP line by line.
- * @param env made anew for every case and every row, so that none sees another's kernel
+ * @param env what makes it is called anew for every case and every row, so that none sees another's kernel
  * @returns leaf results: a parameterised case counts its rows
  */
 export function kunit_run_tests<Env>(
   suites: readonly kunit_suite<Env>[],
-  env: () => Env,
+  env: (suite: kunit_suite<Env>) => Env,
   write: (line: string) => void,
 ): kunit_stats {
   const all = no_stats();
@@ -164,7 +168,7 @@ export function kunit_run_tests<Env>(
     const cases = no_stats();
     const leaves = no_stats();
     suite.test_cases.forEach((test_case, j) => {
-      const leaf = run_case(test_case, j + 1, env, indented);
+      const leaf = run_case(test_case, j + 1, () => env(suite), indented);
       add(cases, outcome(leaf));
       add(leaves, leaf);
     });
@@ -222,7 +226,8 @@ function run_one<Env>(test_case: kunit_case<Env>, param: kunit_param | null, env
     test_case.run(test, param);
   } catch (error) {
     test ??= new kunit(test_case.name, null as Env);
-    if (!(error instanceof KunitStop)) {
+    if (error instanceof KunitSkip) test.skipped = error.message;
+    else if (!(error instanceof KunitStop)) {
       test.failed = true;
       test.log.push(...thrown(error).map((line) => `# ${test_case.name}: ${line}`));
     }
