@@ -41,6 +41,8 @@ export interface KernelConfig {
   readonly DEFERRED_STRUCT_PAGE_INIT: boolean;
   readonly MEMORY_ISOLATION: boolean;
   readonly SWIOTLB: boolean;
+  readonly ZSMALLOC: boolean;
+  readonly NUMA_BALANCING: boolean;
   readonly DEBUG_VM: boolean;
   readonly INIT_ON_ALLOC_DEFAULT_ON: boolean;
   readonly LOG_BUF_SHIFT: number;
@@ -78,6 +80,8 @@ export const debian: KernelConfig = {
   DEFERRED_STRUCT_PAGE_INIT: true,
   MEMORY_ISOLATION: true,
   SWIOTLB: true,
+  ZSMALLOC: true,
+  NUMA_BALANCING: true,
   DEBUG_VM: false,
   INIT_ON_ALLOC_DEFAULT_ON: true,
   LOG_BUF_SHIFT: 17,
@@ -109,6 +113,8 @@ export const recorder: KernelConfig = {
   CMA: true,
   TRANSPARENT_HUGEPAGE: 'madvise',
   DEFERRED_STRUCT_PAGE_INIT: false,
+  ZSMALLOC: false,
+  NUMA_BALANCING: false,
   INIT_ON_ALLOC_DEFAULT_ON: false,
 };
 

@@ -1,0 +1,71 @@
+// /proc/pagetypeinfo: free blocks by migratetype and order, and pageblocks by migratetype (Linux: mm/vmstat.c
+// pagetypeinfo_show()). The counts are made by walking the free lists, not by trusting nr_free.
+//
+// Left out: mixed pageblocks, which need page owners.
+
+import { MAX_ORDER, MIGRATE_TYPES, pageblock_nr_pages, pageblock_order } from '../../include/mmzone.ts';
+import type { Kernel } from '../../kernel.ts';
+import { node_isset } from '../../lib/nodemask.ts';
+import { for_each_free_page } from '../../mm/free_list.ts';
+import type { PgData, Zone } from '../../mm/mmzone.ts';
+import { for_each_online_pgdat } from '../../mm/mmzone_iter.ts';
+import { page_zone, pfn_valid } from '../../mm/page.ts';
+import { get_pageblock_migratetype } from '../../mm/pageblock.ts';
+import { configured_migratetypes, pad, populated_zones } from './zones.ts';
+
+/** Lists are counted no further: they can be long, and zone->lock is held. */
+const MAX_COUNT = 100000;
+
+const orders = Array.from({ length: MAX_ORDER }, (_, order) => order);
+
+function count_free(k: Kernel, zone: Zone, order: number, mt: number): string {
+  let freecount = 0;
+  for (const _ of for_each_free_page(k.mm, zone, order, mt)) {
+    if (++freecount >= MAX_COUNT) return `>${pad(freecount, 6)} `;
+  }
+  return `${pad(freecount, 6)} `;
+}
+
+function pagetypeinfo_showfree(k: Kernel, pgdat: PgData): string {
+  const heading = 'Free pages count per migrate type at order'.padEnd(43);
+  let text = `${heading} ${orders.map((order) => `${pad(order, 6)} `).join('')}\n`;
+  for (const zone of populated_zones(pgdat)) {
+    for (const { mt, name } of configured_migratetypes(k.config)) {
+      text += `Node ${pad(zone.nid, 4)}, zone ${pad(zone.name, 8)}, type ${pad(name, 12)} `;
+      text += `${orders.map((order) => count_free(k, zone, order, mt)).join('')}\n`;
+    }
+  }
+  return text;
+}
+
+/** Of each pageblock the page that lies on the zone's own grid of pageblocks, which starts at the zone's start. */
+function count_blocks(k: Kernel, zone: Zone): number[] {
+  const count: number[] = new Array(MIGRATE_TYPES).fill(0);
+  for (let pfn = zone.zone_start_pfn; pfn < zone.zone_end_pfn; pfn += pageblock_nr_pages) {
+    if (!pfn_valid(k.mm, pfn) || page_zone(k, pfn) !== zone) continue;
+    count[get_pageblock_migratetype(k, pfn)]!++;
+  }
+  return count;
+}
+
+function pagetypeinfo_showblockcount(k: Kernel, pgdat: PgData): string {
+  const types = configured_migratetypes(k.config);
+  let text = `\n${'Number of blocks type '.padEnd(23)}${types.map(({ name }) => `${pad(name, 12)} `).join('')}\n`;
+  for (const zone of populated_zones(pgdat)) {
+    const count = count_blocks(k, zone);
+    text += `Node ${zone.nid}, zone ${pad(zone.name, 8)} `;
+    text += `${types.map(({ mt }) => `${pad(count[mt]!, 12)} `).join('')}\n`;
+  }
+  return text;
+}
+
+export function pagetypeinfo_show(k: Kernel): string {
+  let text = '';
+  for (const pgdat of for_each_online_pgdat(k)) {
+    if (!node_isset(pgdat.node_id, k.node_states.N_MEMORY)) continue;
+    text += `Page block order: ${pageblock_order}\nPages per block:  ${pageblock_nr_pages}\n\n`;
+    text += pagetypeinfo_showfree(k, pgdat);
+    text += pagetypeinfo_showblockcount(k, pgdat);
+  }
+  return text;
+}
