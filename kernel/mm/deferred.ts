@@ -1,6 +1,5 @@
-// Struct pages that were put off at boot (Linux: mm/page_alloc.c deferred_init_memmap(), deferred_grow_zone(),
-// page_alloc_init_late(), set_zone_contiguous()): initialised and freed once the system is up, or earlier, a section at
-// a time, when an allocation finds nothing else.
+// Struct pages that were put off at boot (Linux: mm/page_alloc.c deferred_init_memmap(), deferred_grow_zone()):
+// initialised and freed once the system is up, or earlier, a section at a time, when an allocation finds nothing else.
 //
 // Differs from Linux: one node after the other, in one thread each, where Linux starts a kernel thread a node.
 
@@ -14,26 +13,14 @@ import {
 import { type pfn_t, round_up } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG_ON } from '../lib/bug.ts';
-import { for_each_node_mask } from '../lib/nodemask.ts';
 import { pr_info } from '../lib/printk.ts';
 import { __next_mem_pfn_range_in_zone, mem_cursor } from './memblock_iter.ts';
 import { init_page_range } from './memmap_init.ts';
 import type { PgData, Zone } from './mmzone.ts';
-import { page_zone, page_zone_id, pfn_valid } from './page.ts';
+import { pfn_valid } from './page.ts';
 import { __free_pages_core } from './page_alloc.ts';
 import { pageblock_end_pfn, set_pageblock_migratetype } from './pageblock.ts';
 import { MAX_ORDER_NR_PAGES } from './zone_movable.ts';
-
-/** Nothing is put off after this, and zones without holes are known as such. */
-export function page_alloc_init_late(k: Kernel): void {
-  if (k.mm.deferred_pages) {
-    for (const nid of for_each_node_mask(k.node_states.N_MEMORY)) deferred_init_memmap(k, k.node_data[nid]!);
-    k.mm.deferred_pages = false;
-  }
-  for (const nid of for_each_node_mask(k.node_online_map)) {
-    for (const zone of k.node_data[nid]!.node_zones) if (zone.populated) set_zone_contiguous(k, zone);
-  }
-}
 
 /** Free page frames of a zone from some point on, and where among them the work is. */
 interface deferred_walk {
@@ -63,7 +50,7 @@ function next_range(k: Kernel, walk: deferred_walk): boolean {
 }
 
 /** All that is left of a node. */
-function deferred_init_memmap(k: Kernel, pgdat: PgData): void {
+export function deferred_init_memmap(k: Kernel, pgdat: PgData): void {
   const first_init_pfn = pgdat.first_deferred_pfn;
   if (first_init_pfn === Number.POSITIVE_INFINITY) return;
   BUG_ON(first_init_pfn < pgdat.node_start_pfn, 'mm/page_alloc.c:2161 deferred_init_memmap');
@@ -161,24 +148,3 @@ export function deferred_grow_zone(k: Kernel, zone: Zone, order: number): boolea
 
 const same_section = (a: pfn_t, b: pfn_t): boolean =>
   Math.floor(a / PAGES_PER_SECTION) === Math.floor(b / PAGES_PER_SECTION);
-
-/**
- * start_pfn, if [start_pfn, end_pfn), within a pageblock, is the zone's at both ends; else -1. Nodes may meet within a
- * pageblock, but never more than two.
- */
-export function __pageblock_pfn_to_page(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, zone: Zone): pfn_t {
-  if (!pfn_valid(k.mm, start_pfn) || !pfn_valid(k.mm, end_pfn - 1)) return -1;
-  if (page_zone(k, start_pfn) !== zone) return -1;
-  return page_zone_id(k, start_pfn) === page_zone_id(k, end_pfn - 1) ? start_pfn : -1;
-}
-
-/** Whether compaction can go through the zone without looking whose pages it meets. */
-export function set_zone_contiguous(k: Kernel, zone: Zone): void {
-  const end_pfn = zone.zone_end_pfn;
-  for (let start = zone.zone_start_pfn; start < end_pfn; ) {
-    const end = Math.min(pageblock_end_pfn(start), end_pfn);
-    if (__pageblock_pfn_to_page(k, start, end, zone) < 0) return;
-    start = end;
-  }
-  zone.contiguous = true;
-}

@@ -1,26 +1,16 @@
-// Memory that boot is done with, and the ledger of what there is (Linux: mm/page_alloc.c free_reserved_area(),
-// adjust_managed_page_count(), mem_init_print_info(); include/linux/mm.h free_reserved_page(), get_num_physpages()).
+// Memory that boot is done with goes to the allocator (Linux: mm/page_alloc.c free_reserved_area(),
+// adjust_managed_page_count(); include/linux/mm.h free_reserved_page()).
 
-import { NR_FREE_PAGES } from '../include/mmzone.ts';
 import { PAGE_SIZE, PFN_DOWN, PFN_UP, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { for_each_node_mask } from '../lib/nodemask.ts';
 import { pr_info } from '../lib/printk.ts';
 import { ClearPageReserved, page_zone, set_page_count } from './page.ts';
 import { __free_pages_ok, FPI_NONE } from './page_alloc.ts';
-import { global_zone_page_state } from './vmstat.ts';
 
 /** What free_reserved_area() fills freed init code with. */
 export const POISON_FREE_INITMEM = 0xcc;
 
 const K = (pages: number): number => pages * (PAGE_SIZE / 1024);
-
-/** Pages that the machine has, whether or not the allocator manages them. */
-export function get_num_physpages(k: Kernel): number {
-  let pages = 0;
-  for (const nid of for_each_node_mask(k.node_online_map)) pages += k.node_data[nid]!.node_present_pages;
-  return pages;
-}
 
 /** `count` pages, of the zone that `pfn` is in, come under the allocator's management, or leave it. */
 export function adjust_managed_page_count(k: Kernel, pfn: pfn_t, count: number): void {
@@ -61,23 +51,4 @@ export function free_reserved_area(
   }
   if (pages > 0 && name !== null) pr_info(k, `Freeing ${name} memory: ${K(pages)}K`);
   return pages;
-}
-
-/** The "Memory:" line. */
-export function mem_init_print_info(k: Kernel): void {
-  const { image } = k.config;
-  const physpages = get_num_physpages(k);
-  const totalcma_pages = k.cma.totalcma_pages;
-  const kib = (bytes: number, what: string): string => `${Math.floor(bytes / 1024)}K ${what}`;
-  const parts = [
-    kib(image.code_size, 'kernel code'),
-    kib(image.rwdata_size, 'rwdata'),
-    kib(image.rodata_size, 'rodata'),
-    kib(image.init_size, 'init'),
-    kib(image.bss_size, 'bss'),
-    `${K(physpages - k.mm.totalram_pages - totalcma_pages)}K reserved`,
-    `${K(totalcma_pages)}K cma-reserved`,
-  ];
-  const free = K(global_zone_page_state(k, NR_FREE_PAGES));
-  pr_info(k, `Memory: ${free}K/${K(physpages)}K available (${parts.join(', ')})`);
 }

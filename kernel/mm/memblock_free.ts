@@ -82,10 +82,12 @@ export function reserve_bootmem_region(k: Kernel, start: phys_addr_t, end: phys_
 /** [start_pfn, end_pfn), all in one section: on no list, and reserved. */
 function reserve_pages(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t): void {
   const m = section_map(k.mm, start_pfn);
+  const flag = 1 << PG_reserved;
+  const step = PAGE_WORDS;
   let i = page_index(start_pfn);
-  for (let pfn = start_pfn; pfn < end_pfn; pfn++, i += PAGE_WORDS) {
+  for (let pfn = start_pfn; pfn < end_pfn; pfn++, i += step) {
     init_lru(m, i, pfn);
-    m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_reserved);
+    m[i + PG_FLAGS] = m[i + PG_FLAGS]! | flag;
   }
 }
 

@@ -88,6 +88,7 @@ export function __init_pages(
   let lru = lru_pointer(start_pfn);
   const first = page_index(start_pfn);
   const end = first + (end_pfn - start_pfn) * PAGE_WORDS;
+  const size = SIZEOF_PAGE;
   for (let i = first; i < end; i += PAGE_WORDS) {
     m[i] = flags_lo;
     m[i + 1] = flags_hi;
@@ -105,7 +106,7 @@ export function __init_pages(
     m[i + 13] = 1;
     m[i + 14] = 0;
     m[i + 15] = 0;
-    lru = (lru + SIZEOF_PAGE) | 0;
+    lru = (lru + size) | 0;
   }
 }
 

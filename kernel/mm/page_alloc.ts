@@ -173,9 +173,11 @@ export function __free_pages_core(k: Kernel, pfn: pfn_t, order: number): void {
   const first = page_index(pfn);
   const end = first + (PAGE_WORDS << order);
   const keep = ~(1 << PG_reserved);
-  for (let i = first; i < end; i += PAGE_WORDS) {
-    m[i + PG_FLAGS] = m[i + PG_FLAGS]! & keep;
-    m[i + PG_REFCOUNT] = 0;
+  const step = PAGE_WORDS;
+  const refcount = PG_REFCOUNT - PG_FLAGS;
+  for (let i = first + PG_FLAGS; i < end; i += step) {
+    m[i] = m[i]! & keep;
+    m[i + refcount] = 0;
   }
   page_zone(k, pfn).managed_pages += 1 << order;
   __free_pages_ok(k, pfn, order, FPI_TO_TAIL);
