@@ -13,7 +13,8 @@ import {
 import { NUMA_NO_NODE, type nid_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { hex } from '../lib/printk.ts';
-import { memblock_dbg, memblock_reserve, pa_text } from './memblock.ts';
+import { memblock_reserve } from './memblock.ts';
+import { memblock_dbg, pa_text } from './memblock_debug.ts';
 import { choose_memblock_flags, memblock_find_in_range_node, warn_no_mirror } from './memblock_find.ts';
 import { memblock_nid_arg } from './memblock_iter.ts';
 

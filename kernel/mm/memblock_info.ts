@@ -13,16 +13,15 @@ import {
 import type { Kernel } from '../kernel.ts';
 import { MAX_NUMNODES } from '../lib/nodemask.ts';
 import { hex, pr_info, pr_warn } from '../lib/printk.ts';
+import type { memblock_type } from './memblock.ts';
+import { extent, pa_text } from './memblock_debug.ts';
 import {
-  extent,
   first_region_above,
   memblock_cap_size,
   memblock_isolate_range,
   memblock_remove_range,
   memblock_remove_region,
-  type memblock_type,
-  pa_text,
-} from './memblock.ts';
+} from './memblock_range.ts';
 
 /** Bytes of memory. As in Linux, what memblock_trim_memory() shaved off a region still counts. */
 export const memblock_phys_mem_size = (k: Kernel): number => k.memblock.memory.total_size;
