@@ -28,9 +28,13 @@ export function parse_direct_gbpages_off(k: Kernel): number {
   return 0;
 }
 
-/** Puts part of the brk area aside for tables. */
+/**
+ * Puts part of the brk area aside for tables: its end. What lies before is taken too, as copies of the firmware's DMI
+ * strings take it in Linux, so that [text, end) is what the image keeps.
+ */
 export function early_alloc_pgt_buf(k: Kernel): void {
-  const pages = k.config.image.pgt_buf_pages;
+  const { brk_start, end, pgt_buf_pages: pages } = k.config.image;
+  extend_brk(k, end - brk_start - pages * PAGE_SIZE, PAGE_SIZE);
   const base = extend_brk(k, pages * PAGE_SIZE, PAGE_SIZE);
   k.boot.pgt_buf_end = base / PAGE_SIZE;
   k.boot.pgt_buf_top = base / PAGE_SIZE + pages;
