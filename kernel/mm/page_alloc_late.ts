@@ -1,12 +1,13 @@
 // What the allocator does once the system is up (Linux: mm/page_alloc.c page_alloc_init_late(), set_zone_contiguous(),
 // __pageblock_pfn_to_page()).
 //
-// Left out: memblock_discard(): the lists stay, for whoever looks at how a boot came about. Shuffling.
+// Left out: shuffling.
 
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask } from '../lib/nodemask.ts';
 import { deferred_init_memmap } from './deferred.ts';
+import { memblock_discard } from './memblock_late.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
 import { page_zone, page_zone_id, pfn_valid } from './page.ts';
@@ -18,6 +19,7 @@ export function page_alloc_init_late(k: Kernel): void {
     for (const nid of for_each_node_mask(k.node_states.N_MEMORY)) deferred_init_memmap(k, k.node_data[nid]!);
     k.mm.deferred_pages = false;
   }
+  memblock_discard(k);
   for (const zone of for_each_populated_zone(k)) set_zone_contiguous(k, zone);
 }
 
