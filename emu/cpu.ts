@@ -26,6 +26,7 @@ const RFLAGS_CLEARED_BY_INT = 0x40300n;
 const RESET_EDX = 0x663n;
 const RESET_CS: CodeSegment = { selector: 0xf000, base: 0xffff0000 };
 const RESET_IP = 0xfff0;
+const JUMP_TO_ZERO = 'jump to address 0';
 
 const generalRegisters: readonly Register[] = [
   ...(['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp'] as const),
@@ -114,7 +115,7 @@ export class Cpu {
     switch (end.kind) {
       case 'stopped':
         if (this.#stopped) return 'stopped';
-        if (this.#linearRip() === 0n) throw this.#fault('jump to address 0');
+        if (this.#linearRip() === 0n) throw this.#fault(JUMP_TO_ZERO);
         return 'halted';
       case 'invalid-instruction':
         throw new GuestFault({
@@ -166,6 +167,8 @@ export class Cpu {
   interrupt({ vector, software, errorCode }: Interrupt): void {
     if (this.inRealMode && this.#vectorThroughIvt(vector)) return;
     const rip = this.get('rip');
+    // The engine ends a run there, and on the way out reports a fault of its own.
+    if (rip === 0n) throw this.#fault(JUMP_TO_ZERO);
     const address = vector === PAGE_FAULT ? this.get('cr2') : rip;
     const exception: GuestException = { vector, software, errorCode, address, rip };
     if (!this.onException?.(exception)) throw new GuestFault(exception);

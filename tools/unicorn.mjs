@@ -119,6 +119,7 @@ function fetchLibrary() {
 /** What a failed program said last. */
 function reason(error) {
   const lines = `${error.stderr ?? ''}`.split('\n').filter((line) => /^[EW]:/.test(line));
+  if (lines.some((line) => line.includes('NO_PUBKEY'))) lines.push('(upgrade the package debian-archive-keyring)');
   return lines.length > 0 ? lines.join(' ') : error.message;
 }
 

@@ -36,8 +36,11 @@ import {
 import { allocate, Context } from './context.ts';
 import type { UnicornLibrary } from './library.ts';
 
-/** Room for translated code. The library's own choice is 1 GiB, which a guest that runs wild in zeros would fill. */
-const CODE_BUFFER_SIZE = 64 << 20;
+/**
+ * Room for translated code; when it is full, the library starts again from nothing. Flushing clears all of it, and the
+ * library's own choice is 1 GiB: a second of time, and as much memory.
+ */
+const CODE_BUFFER_SIZE = 4 << 20;
 
 interface SavedState extends EngineState {
   readonly handle: Handle;
@@ -68,8 +71,7 @@ export class UnicornEngine implements Engine {
     const out: [Handle] = [null];
     this.#check(this.#binding.open(UC_ARCH_X86, UC_MODE_64, out), 'uc_open');
     this.#uc = out[0];
-    // Refused by some builds, and then as good as granted.
-    this.#binding.ctlU32(this.#uc, UC_CTL_TCG_BUFFER_SIZE, CODE_BUFFER_SIZE);
+    this.#check(this.#binding.ctlU32(this.#uc, UC_CTL_TCG_BUFFER_SIZE, CODE_BUFFER_SIZE), 'uc_ctl_tcg_buffer_size');
     this.#context = new Context(this.#binding, this.#uc);
     this.#callbacks = this.#installHooks();
   }
