@@ -22,6 +22,8 @@ export class Log {
   readonly records: LogRecord[] = [];
   /** Records above this level are kept but not echoed (Linux: console_loglevel, 7 as Debian boots). */
   console_loglevel = 7;
+  /** Whether pr_debug() prints (Linux: dyndbg="+p", for all of the kernel at once). */
+  dynamic_debug = false;
   /** Called with each line that the console shows, newline included. Set by the console driver. */
   console: ((line: string) => void) | null = null;
   /** Virtual time in nanoseconds. Set once there is a clock. */
@@ -75,7 +77,12 @@ export const pr_err = (k: HasLog, text: string): void => k.log.printk(KERN_ERR, 
 export const pr_warn = (k: HasLog, text: string): void => k.log.printk(KERN_WARNING, text);
 export const pr_notice = (k: HasLog, text: string): void => k.log.printk(KERN_NOTICE, text);
 export const pr_info = (k: HasLog, text: string): void => k.log.printk(KERN_INFO, text);
-export const pr_debug = (k: HasLog, text: string): void => k.log.printk(KERN_DEBUG, text);
+/** printk(KERN_DEBUG): in the log, though not on the console. */
+export const printk_debug = (k: HasLog, text: string): void => k.log.printk(KERN_DEBUG, text);
+/** Off, as in a kernel that dynamic debug has not been told otherwise. */
+export function pr_debug(k: HasLog, text: string): void {
+  if (k.log.dynamic_debug) k.log.printk(KERN_DEBUG, text);
+}
 
 /** `0x%0*llx`: lower-case hex, zero-padded to `digits`, with the 0x. */
 export const hex = (value: number | bigint, digits = 0): string => `0x${value.toString(16).padStart(digits, '0')}`;

@@ -20,7 +20,7 @@ import {
 import { EINVAL } from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
 import { BUG_ON } from '../../lib/bug.ts';
-import { mem_range, pr_debug, pr_err, pr_info } from '../../lib/printk.ts';
+import { mem_range, pr_err, pr_info, printk_debug } from '../../lib/printk.ts';
 
 export interface e820_entry {
   addr: bigint;
@@ -155,7 +155,7 @@ export function __e820__range_update(
   BUG_ON(old_type === new_type, 'e820__range_update: old_type == new_type');
   const end = change_end(start, size);
   const change = `${e820_type_name(old_type)} ==> ${e820_type_name(new_type)}`;
-  pr_debug(k, `e820: update ${mem_range(start, u64(end - 1n), 8)} ${change}`);
+  printk_debug(k, `e820: update ${mem_range(start, u64(end - 1n), 8)} ${change}`);
 
   let updated = 0n;
   // The table grows under the walk: parts that are split off are looked at too.
@@ -207,7 +207,7 @@ export function e820__range_remove(
 ): bigint {
   const table = k.e820.e820_table;
   const end = change_end(start, size);
-  pr_debug(k, `e820: remove ${mem_range(start, u64(end - 1n), 8)} ${check_type ? e820_type_name(old_type) : ''}`);
+  printk_debug(k, `e820: remove ${mem_range(start, u64(end - 1n), 8)} ${check_type ? e820_type_name(old_type) : ''}`);
 
   let removed = 0n;
   for (let i = 0; i < table.length; i++) {

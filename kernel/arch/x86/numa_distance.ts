@@ -4,7 +4,7 @@
 import { ENOMEM, type nid_t, PAGE_SIZE, PFN_PHYS } from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
 import { for_each_node_mask } from '../../lib/nodemask.ts';
-import { pr_debug, pr_warn } from '../../lib/printk.ts';
+import { pr_warn, printk_debug } from '../../lib/printk.ts';
 import { memblock_phys_free } from '../../mm/memblock.ts';
 import { memblock_phys_alloc_range } from '../../mm/memblock_alloc.ts';
 import { LOCAL_DISTANCE, numa_nodemask_from_meminfo, REMOTE_DISTANCE } from './numa_state.ts';
@@ -37,7 +37,7 @@ function numa_alloc_distance(k: Kernel): number {
   numa.numa_distance_cnt = cnt;
   k.hw.ram.fill(phys, cnt * cnt, REMOTE_DISTANCE);
   for (let i = 0; i < cnt; i++) k.hw.ram.set_u8(phys + i * cnt + i, LOCAL_DISTANCE);
-  pr_debug(k, `NUMA: Initialized distance table, cnt=${cnt}`);
+  printk_debug(k, `NUMA: Initialized distance table, cnt=${cnt}`);
   return 0;
 }
 
