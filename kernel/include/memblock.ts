@@ -25,7 +25,8 @@ export const MEMBLOCK_LOW_LIMIT: phys_addr_t = 0;
 export const MEMBLOCK_ALLOC_ACCESSIBLE: phys_addr_t = 0;
 /** As MEMBLOCK_ALLOC_ACCESSIBLE, and unknown to kmemleak, which we do not have. */
 export const MEMBLOCK_ALLOC_NOLEAKTRACE: phys_addr_t = 1;
-export const MEMBLOCK_ALLOC_ANYWHERE: phys_addr_t = PHYS_ADDR_MAX;
+/** PHYS_ADDR_MAX. */
+export const MEMBLOCK_ALLOC_ANYWHERE: phys_addr_t = Number.MAX_SAFE_INTEGER;
 export const ARCH_LOW_ADDRESS_LIMIT: phys_addr_t = 0xffffffff;
 
 export const SMP_CACHE_BYTES = 64;

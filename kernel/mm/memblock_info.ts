@@ -31,8 +31,6 @@ export const memblock_end_of_DRAM = (k: Kernel): phys_addr_t => {
   const last = k.memblock.memory.regions.at(-1)!;
   return last.base + last.size;
 };
-/** Linux: system_has_some_mirror, by memblock_has_mirror() of later kernels. */
-export const memblock_has_mirror = (k: Kernel): boolean => k.memblock.system_has_some_mirror;
 
 /** Index of the region that holds `addr`, or -1. */
 function memblock_search(type: memblock_type, addr: phys_addr_t): number {

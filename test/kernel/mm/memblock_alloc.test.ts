@@ -11,6 +11,7 @@ import { Kernel } from '../../../kernel/kernel.ts';
 import {
   memblock_add,
   memblock_add_node,
+  memblock_get_current_limit,
   memblock_mark_mirror,
   memblock_mark_nomap,
   memblock_reserve,
@@ -495,6 +496,7 @@ describe('limits', () => {
   it('current_limit holds for whoever gives none', () => {
     const k = large();
     memblock_set_current_limit(k, GiB);
+    expect(memblock_get_current_limit(k)).toBe(GiB);
     expect(memblock_phys_alloc(k, 0x1000, 0x1000)).toBe(GiB - 0x1000);
     expect(memblock_alloc_raw(k, 0x1000, 0x1000)).toBe(GiB - 0x2000);
   });
