@@ -56,6 +56,16 @@ test('a block goes to the tail where the buddy one order up is free', () => {
   expect(lists(k, zone)).toEqual(['0/1: 8 0', '1/1: 2']);
 });
 
+// The same at the top: a block of 2 MiB whose other half is not free, next to 4 MiB that are. Nothing can become of
+// 4 MiB and 4 MiB, so there is no hope to wait for.
+test('half a largest block goes to the head whatever is free next to it', () => {
+  const { k, zone } = emptyZone();
+  free(k, 2048, 9);
+  free(k, 1024, 10);
+  free(k, 0, 9);
+  expect(lists(k, zone)).toEqual(['9/1: 0 2048', '10/1: 1024']);
+});
+
 test('buddies merge as far up as they are free', () => {
   const { k, zone } = emptyZone();
   free(k, 512, 9);
