@@ -4,6 +4,7 @@
 // Left out: the worker that folds diffs every second; its work is refresh_cpu_vm_stats(). Pressure thresholds.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
+import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { cpumask_of_node } from '../arch/x86/numa.ts';
 import {
   NR_VM_NODE_STAT_ITEMS,
@@ -27,6 +28,11 @@ const NUMA_EVENT = per_cpu_zonestat.offset.vm_numa_event;
 const NODE_THRESHOLD = per_cpu_nodestat.offset.stat_threshold;
 const NODE_DIFF = per_cpu_nodestat.offset.vm_node_stat_diff;
 
+const CHUNK = 2 ** RAM_CHUNK_SHIFT;
+const THRESHOLD_WORD = STAT_THRESHOLD >>> 2;
+/** What brings the threshold's byte to the top of its word. */
+const THRESHOLD_SHIFT = 24 - ((STAT_THRESHOLD & 3) << 3);
+
 /** An s8 in RAM. */
 const s8 = (k: Kernel, pa: phys_addr_t): number => (k.hw.ram.u8(pa) << 24) >> 24;
 
@@ -39,16 +45,27 @@ export function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: numb
   k.mm.vm_zone_stat[item]! += x;
 }
 
-/** Counts for this CPU. Context: preemption disabled. */
+/**
+ * Counts for this CPU. Context: preemption disabled.
+ *
+ * On the path of every allocation, so diff and threshold are read as bytes of words: a struct per_cpu_zonestat is
+ * aligned to 8 bytes and straddles no chunk.
+ */
 export function __mod_zone_page_state(k: Kernel, zone: Zone, item: number, delta: number): void {
   const stats = zonestats(k, zone, smp_processor_id(k));
-  const threshold = s8(k, stats + STAT_THRESHOLD);
-  const x = delta + s8(k, stats + item);
-  if (Math.abs(x) > threshold) {
+  const words = k.hw.ram.words(Math.floor(stats / CHUNK));
+  const first = (stats & (CHUNK - 1)) >>> 2;
+  const at = first + (item >>> 2);
+  const shift = (item & 3) << 3;
+  const word = words[at]!;
+  const x = delta + ((word << (24 - shift)) >> 24);
+  const threshold = (words[first + THRESHOLD_WORD]! << THRESHOLD_SHIFT) >> 24;
+  const rest = word & ~(0xff << shift);
+  if (x > threshold || x < -threshold) {
     zone_page_state_add(k, x, zone, item);
-    k.hw.ram.set_u8(stats + item, 0);
+    words[at] = rest;
   } else {
-    k.hw.ram.set_u8(stats + item, x & 0xff);
+    words[at] = rest | ((x & 0xff) << shift);
   }
 }
 
