@@ -21,6 +21,8 @@ export interface BootSpec {
   readonly alt_mem_k?: number;
   readonly ext_mem_k?: number;
   readonly gbpages?: boolean;
+  /** RAM that the map does not call usable: where firmware keeps its tables. */
+  readonly tables?: readonly { readonly start: number; readonly end: number }[];
 }
 
 /** Where the parts lie: within the first MiB, which the kernel keeps its hands off. */
@@ -45,14 +47,14 @@ export function pcMap(bytes: number): E820Line[] {
 }
 
 /** Whole pages that some line says are RAM or ACPI's, and the first MiB. */
-function ramOf(lines: readonly E820Line[]): PhysicalMemory {
+function ramOf(lines: readonly E820Line[], more: BootSpec['tables'] = []): PhysicalMemory {
   const ranges = lines
     .filter(([start, end, type]) => type !== 2 && start < end && end <= 2 ** 46)
     .map(([start, end]) => ({
       start: Math.ceil(Number(start) / 4096) * 4096,
       end: Math.floor(Number(end) / 4096) * 4096,
     }))
-    .concat({ start: 0, end: 0x100000 })
+    .concat({ start: 0, end: 0x100000 }, more)
     .sort((a, b) => a.start - b.start);
   const joined: { start: number; end: number }[] = [];
   for (const range of ranges) {
@@ -70,7 +72,7 @@ function writeEntry(ram: Ram, pa: number, [start, end, type]: E820Line): void {
 }
 
 export function bootHw(spec: BootSpec): Hw {
-  const ram = ramOf(spec.e820);
+  const ram = ramOf(spec.e820, spec.tables);
   const listed = spec.e820.slice(0, E820_MAX_ENTRIES_ZEROPAGE);
   const more = spec.e820.slice(E820_MAX_ENTRIES_ZEROPAGE);
   ram.set_u8(BOOT_PARAMS + boot_params.e820_entries, listed.length);
