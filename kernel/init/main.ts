@@ -3,6 +3,7 @@
 //
 // Left out: what has nothing to do with memory (interrupts, timers, the scheduler, file systems, drivers).
 
+import { acpi_early_init } from '../arch/x86/acpi_tables.ts';
 import { setup_early_printk } from '../arch/x86/early_printk.ts';
 import { x86_64_start_kernel } from '../arch/x86/head64.ts';
 import { free_initmem, mem_init } from '../arch/x86/mem_init.ts';
@@ -50,6 +51,7 @@ export const stages: readonly Stage[] = [
   { name: 'mem_init_print_info', run: mem_init_print_info },
   { name: 'check_panic_later', run: check_panic_later },
   { name: 'setup_per_cpu_pageset', run: setup_per_cpu_pageset },
+  { name: 'acpi_early_init', run: acpi_early_init },
   { name: 'arch_cpu_finalize_init', run: arch_cpu_finalize_init },
   // kernel_init_freeable()
   { name: 'init_mm_internals', run: init_mm_internals },

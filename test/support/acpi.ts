@@ -8,7 +8,7 @@ import { debian, type KernelConfig } from '../../kernel/config.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import { Kernel } from '../../kernel/kernel.ts';
 import { memblock_add, memblock_allow_resize, memblock_reserve } from '../../kernel/mm/memblock.ts';
-import { GiB, MiB, testHw } from './hw.ts';
+import { MiB, testHw } from './hw.ts';
 
 export type Bytes = readonly number[];
 
@@ -145,7 +145,7 @@ export const rsdp2 = (rsdt: number, xsdt: number | bigint): number[] => {
   return checksummed(checksummed([...head, ...u32(36), ...u64(xsdt), ...zeros(4)], 8, 20), 32);
 };
 
-/** Where tables lie: an RSDP for a BIOS, or anywhere a command line says. */
+/** Where tables lie. */
 export interface Placed {
   readonly rsdp: number;
   readonly at: number;
@@ -167,7 +167,7 @@ export function layOut(tables: readonly Bytes[], { rsdp: rsdpAt, at }: Placed): 
 }
 
 export interface Machine {
-  /** Ranges of memory, in bytes. 640 KiB and 1 MiB to 2 GiB unless said. */
+  /** Ranges that the memory map has; all below their end is there. twoGiB unless said. */
   readonly memory?: readonly (readonly [start: number, end: number])[];
   /** Bytes put into memory before the kernel looks, by address. */
   readonly firmware?: readonly (readonly [address: number, bytes: Bytes])[];
@@ -178,17 +178,18 @@ export interface Machine {
   readonly setup?: (k: Kernel) => void;
 }
 
+/** Two GiB, as QEMU's pc has them; the two MiB of FIRMWARE are no memory. */
+export const FIRMWARE = 0x40000000;
 export const twoGiB = [
-  [0, 0xa0000],
-  [MiB, 2 * GiB],
+  [0, 0x9f000],
+  [MiB, FIRMWARE],
+  [FIRMWARE + 2 * MiB, 0x7ffe0000],
 ] as const;
 
 /** A kernel that has its memory map and its direct map, on a machine with this firmware. */
 export function machine({ memory = twoGiB, firmware = [], config = debian, reserved, setup }: Machine): Kernel {
-  // Firmware below 1 MiB and in the last MiB below 4 GiB has RAM or ROM of its own; ours is all RAM.
-  const ranges = [...memory.map(([start, end]) => ({ start, end })), { start: 0xa0000, end: MiB }];
-  ranges.sort((a, b) => a.start - b.start);
-  const hw = testHw(ranges);
+  const high = Math.max(...memory.map(([, end]) => end));
+  const hw = testHw([{ start: 0, end: Math.ceil(high / MiB) * MiB }]);
   for (const [address, bytes] of firmware) hw.ram.write(address, Uint8Array.from(bytes));
   const k = new Kernel(hw, config);
   setup?.(k);
@@ -217,7 +218,7 @@ export function setUp(k: Kernel): Kernel {
 }
 
 /** Tables for the RSDT, its RSDP where a BIOS has it. */
-export const firmwareOf = (tables: readonly Bytes[], placed: Placed = { rsdp: 0xf59b0, at: 0x4000000 }): Machine => ({
+export const firmwareOf = (tables: readonly Bytes[], placed: Placed = { rsdp: 0xf59b0, at: FIRMWARE }): Machine => ({
   firmware: layOut(tables, placed),
 });
 

@@ -5,7 +5,7 @@ import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_info, pr_warn } from '../../lib/printk.ts';
 import type { AcpiMapping } from './acpi_map.ts';
 
-const ACPI_CA_VERSION = '20220331';
+export const ACPI_CA_VERSION = '20220331';
 
 /** `%0nX`. */
 export const upper = (value: number | bigint, digits = 1): string =>

@@ -10,8 +10,9 @@ import { hex, pr_info } from '../../lib/printk.ts';
 import { memblock_reserve } from '../../mm/memblock.ts';
 import { ACPI_MAX_TABLES, type acpi_table_desc, disable_acpi } from './acpi.ts';
 import { acpi_tb_create_local_fadt } from './acpi_fadt.ts';
-import { type AcpiMapping, acpi_os_map_memory } from './acpi_map.ts';
+import { AcpiMapping, acpi_os_map_memory } from './acpi_map.ts';
 import {
+  ACPI_CA_VERSION,
   acpi_bios_error,
   acpi_error,
   acpi_tb_checksum,
@@ -25,6 +26,7 @@ import { boot_params } from './boot_params.ts';
 /** sizeof(struct acpi_table_header). */
 export const ACPI_HEADER_SIZE = 36;
 const RSDP_SIZE = 36;
+const LONGEST_TABLE = 0x1000000;
 const EBDA_PTR = 0x40e;
 const EBDA_WINDOW_SIZE = 1024;
 const HI_RSDP_WINDOW_BASE = 0xe0000;
@@ -35,6 +37,20 @@ export function acpi_boot_table_init(k: Kernel): void {
   if (k.acpi.acpi_disabled) return;
   if (acpi_locate_initial_tables(k)) acpi_reserve_initial_tables(k);
   else disable_acpi(k);
+}
+
+/**
+ * Verifies the tables that were not verified when they were found, now that any amount of memory can be mapped
+ * (Linux: drivers/acpi/bus.c acpi_early_init(), ACPICA acpi_reallocate_root_table()). A bad checksum has no consequence.
+ * Differs from Linux: what claims to be longer than any table is not looked at; mapping it would fail, as a rule.
+ */
+export function acpi_early_init(k: Kernel): void {
+  if (k.acpi.acpi_disabled) return;
+  pr_info(k, `ACPI: Core revision ${ACPI_CA_VERSION}`);
+  for (const { address, length, verified } of k.acpi.initial_tables) {
+    if (verified || length < ACPI_HEADER_SIZE || length > LONGEST_TABLE) continue;
+    acpi_tb_verify_checksum(k, new AcpiMapping(k, address, BigInt(length)), length);
+  }
 }
 
 /** @returns whether there are tables: without them ACPI is off */
