@@ -69,7 +69,11 @@ function show(value: unknown): string {
 
 function fail(test: kunit, kind: 'EXPECTATION' | 'ASSERTION', lines: readonly string[]): void {
   test.failed = true;
-  test.log.push(`# ${test.name}: ${kind} FAILED`, ...lines.map((line) => `    ${line}`));
+  // Each line is a comment: one that began with "ok 1" or "# Subtest:" would be taken for what it says.
+  test.log.push(
+    `# ${test.name}: ${kind} FAILED`,
+    ...lines.flatMap((line) => line.split('\n')).map((line) => `#     ${line}`),
+  );
   if (kind === 'ASSERTION') throw new KunitStop('assertion');
 }
 

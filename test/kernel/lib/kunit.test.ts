@@ -49,7 +49,7 @@ describe('KTAP output', () => {
       '        1..2',
       '        ok 1 order 0',
       '            # orders: EXPECTATION FAILED',
-      '                Expected order < MAX_ORDER to be true, but is false',
+      '            #     Expected order < MAX_ORDER to be true, but is false',
       '        not ok 2 order 11',
       '    # orders: pass:1 fail:1 skip:0 total:2',
       '    not ok 2 orders',
@@ -65,8 +65,8 @@ describe('KTAP output', () => {
     const { lines } = run([{ name: 'demo', test_cases: [fails] }]);
     expect(lines.slice(5)).toEqual([
       '        # fails: EXPECTATION FAILED',
-      '            Expected pages == 3998 (0xf9e), but',
-      '                pages == 4095 (0xfff)',
+      '        #     Expected pages == 3998 (0xf9e), but',
+      '        #         pages == 4095 (0xfff)',
       '    not ok 1 fails',
       'not ok 1 demo',
     ]);
