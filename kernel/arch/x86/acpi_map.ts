@@ -8,6 +8,8 @@ import { panic, WARN_ON } from '../../lib/bug.ts';
 import { KERN_ALERT } from '../../lib/printk.ts';
 
 const NR_FIX_BTMAPS = 64;
+/** Virtual address of early_ioremap()'s first window, in Debian's build. */
+const FIRST_SLOT = 0xffffffffff200000n;
 const PAGE = BigInt(PAGE_SIZE);
 const U64 = (1n << 64n) - 1n;
 /** Nothing answers above this address: all ones, as from any address without a device. */
@@ -49,14 +51,10 @@ export class AcpiMapping {
     return String.fromCharCode(...this.bytes(offset, size));
   }
 
-  /**
-   * A read outside of the window.
-   * Differs from Linux: we have no fixmap, so the address that is named is the physical one.
-   */
+  /** A read outside of the window. Tables whose entries are read are mapped one at a time, in the first slot. */
   private fault(offset: number): never {
-    const address = BigInt.asUintN(64, this.address + BigInt(offset))
-      .toString(16)
-      .padStart(16, '0');
+    const virtual = FIRST_SLOT + this.address + BigInt(offset) - this.low;
+    const address = BigInt.asUintN(64, virtual).toString(16).padStart(16, '0');
     this.k.log.printk(KERN_ALERT, `BUG: unable to handle page fault for address: ${address}`);
     this.k.log.printk(KERN_ALERT, '#PF: supervisor read access in kernel mode');
     this.k.log.printk(KERN_ALERT, '#PF: error_code(0x0000) - not-present page');
