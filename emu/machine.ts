@@ -12,8 +12,10 @@ import { resetStub } from './reset_stub.ts';
 import { UnicornEngine } from './unicorn/engine.ts';
 import { unicornLibrary } from './unicorn/library.ts';
 
+const ROM_END = 0x100000000;
+const BIOS_SEGMENT: AddressRange = { start: 0xf0000, end: 0x100000 };
 /** The top 64 KiB below 4 GiB, where the reset vector is. */
-export const DEFAULT_ROM: AddressRange = { start: 0xffff0000, end: 0x100000000 };
+const DEFAULT_ROM: AddressRange = { start: 0xffff0000, end: ROM_END };
 
 export interface MachineSpec {
   /** Where RAM is, in whole 4 KiB pages. */
@@ -37,8 +39,10 @@ export interface Machine {
   readonly cpu: Cpu | null;
   /** Software switched the machine off: the CPU has stopped. */
   readonly poweredOff: boolean;
-  /** Software asked for a reset: the CPU has stopped, cpu.reset() does it. */
+  /** Software asked for a reset: the CPU has stopped, reset() does it. */
   readonly resetRequested: boolean;
+  /** Power-on or the reset button: RAM keeps what it holds, but for the BIOS's segment; the CPU is at the reset vector. */
+  reset(): void;
   /** Gives the engine and its memory back. The machine is dead afterwards. */
   close(): void;
 }
@@ -68,11 +72,19 @@ export function createMachine(spec: MachineSpec): Machine {
   ports.claim(PM_BASE, PM_PORTS, new AcpiPm(PM_BASE, clock, powerOff));
   ports.claim(RESET_PORT, 1, new ResetRegister(requestReset));
 
+  const reset = () => {
+    state.poweredOff = false;
+    state.resetRequested = false;
+    showBios(ram);
+    cpu?.reset();
+  };
+
   return {
     ram,
     ports,
     clock,
     cpu,
+    reset,
     get poweredOff() {
       return state.poweredOff;
     },
@@ -81,6 +93,16 @@ export function createMachine(spec: MachineSpec): Machine {
     },
     close,
   };
+}
+
+/**
+ * Out of reset a chipset answers the BIOS's segment from the end of the ROM, and firmware copies it to RAM before it
+ * makes changes there. Here it is RAM at once, with the copy in it.
+ */
+function showBios(ram: PhysicalMemory): void {
+  const { start, end } = BIOS_SEGMENT;
+  const size = end - start;
+  ram.write(start, ram.read(ROM_END - size, size));
 }
 
 /** The engine comes first, as the memory is its own. */

@@ -20,12 +20,12 @@ export const UC_PROT_EXEC = 4;
 export const UC_ERR_OK = 0;
 export const UC_ERR_INSN_INVALID = 10;
 
-export const UC_HOOK_INTR = 1;
-export const UC_HOOK_INSN = 2;
+const UC_HOOK_INTR = 1;
+const UC_HOOK_INSN = 2;
 /** UC_HOOK_MEM_{READ,WRITE,FETCH}_{UNMAPPED,PROT} */
-export const UC_HOOK_MEM_INVALID = 0x3f0;
-export const UC_X86_INS_IN = 218;
-export const UC_X86_INS_OUT = 500;
+const UC_HOOK_MEM_INVALID = 0x3f0;
+const UC_X86_INS_IN = 218;
+const UC_X86_INS_OUT = 500;
 
 /** enum uc_mem_type, by what the guest was doing. */
 export const memAccess: Readonly<Record<number, 'read' | 'write' | 'fetch'>> = {

@@ -1,6 +1,5 @@
 import type { LibraryHandle } from 'koffi';
 
-export const OLDEST_VERSION: readonly number[];
 export function cachedLibrary(): string;
 export function isNewEnough(version: readonly number[]): boolean;
 export function findUnicorn(

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Earlier 2.0 releases do not translate addresses on x86. */
-export const OLDEST_VERSION = [2, 1, 1];
+const OLDEST_VERSION = [2, 1, 1];
 
 const fileName = process.platform === 'darwin' ? 'libunicorn.2.dylib' : 'libunicorn.so.2';
 const systemPlaces =
@@ -33,7 +33,7 @@ export const isNewEnough = (version) => {
 };
 
 /** The version of a loaded library: major, minor, patch. */
-export function libraryVersion(lib) {
+function libraryVersion(lib) {
   const packed = lib.func('unsigned int uc_version(void *major, void *minor)')(null, null);
   return [packed >>> 24, (packed >>> 16) & 0xff, (packed >>> 8) & 0xff];
 }

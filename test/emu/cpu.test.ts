@@ -530,17 +530,22 @@ describe('ports and halting', () => {
 });
 
 describe('the machine', () => {
-  test('power-off and reset stop the CPU', () => {
+  test('power-off and reset stop the CPU, and a reset shows the ROM’s end in the BIOS’s segment again', () => {
     const pc = createMachine({ ram: [{ start: 0, end: MiB }], backend: 'unicorn' });
-    pc.ram.program(4 * GiB - 16, assemble('jmp 0:0x7c00', 0xfff0, 16));
-    pc.cpu?.reset();
-    pc.ram.write(0x7c00, assemble('mov dx, 0xcf9\n mov al, 6\n out dx, al\n.l: jmp .l', 0x7c00, 16));
+    pc.ram.program(4 * GiB - 16, assemble('jmp 0xf000:0xe000', 0xfff0, 16));
+    const bios = (source: string) => pc.ram.program(4 * GiB - 0x2000, assemble(source, 0xe000, 16));
+    bios('mov dx, 0xcf9\n mov al, 6\n mov byte [cs:0xe000], 0xf4\n out dx, al\n.l: jmp .l');
+    for (let i = 0; i < 2; i++) {
+      pc.reset();
+      expect([pc.resetRequested, pc.poweredOff]).toEqual([false, false]);
+      expect(pc.cpu?.run()).toBe('stopped');
+      expect([pc.resetRequested, pc.poweredOff]).toEqual([true, false]);
+      expect(pc.ram.u8(0xfe000)).toBe(0xf4);
+    }
+    bios('mov dx, 0x604\n mov ax, 0x2000\n out dx, ax\n.l: jmp .l');
+    pc.reset();
     expect(pc.cpu?.run()).toBe('stopped');
-    expect([pc.resetRequested, pc.poweredOff]).toEqual([true, false]);
-    pc.cpu?.reset();
-    pc.ram.write(0x7c00, assemble('mov dx, 0x604\n mov ax, 0x2000\n out dx, ax\n.l: jmp .l', 0x7c00, 16));
-    expect(pc.cpu?.run()).toBe('stopped');
-    expect(pc.poweredOff).toBe(true);
+    expect([pc.resetRequested, pc.poweredOff]).toEqual([false, true]);
     pc.close();
   });
 

@@ -8,7 +8,7 @@ export const MiB = 0x100000;
 export const GiB = 0x40000000;
 
 /** RAM from address 0 up to `size`, or in the given ranges. */
-export function testRam(layout: number | readonly AddressRange[] = 16 * MiB): Ram {
+function testRam(layout: number | readonly AddressRange[] = 16 * MiB): Ram {
   return new PhysicalMemory(typeof layout === 'number' ? [{ start: 0, end: layout }] : layout);
 }
 
