@@ -40,7 +40,7 @@ export function compareRealMachine(machine: RealMachine, k: Kernel): Difference 
   const log = parseLayoutLog(logLines(k));
   const zones = [...zonesOf(k)];
   const absent = absentNodes(machine, k);
-  const pageSize = structPageSize(expect, zones);
+  const pageSize = structPageSize(expect, zones, version);
   const same = (key: keyof RealExpect, found: () => unknown) => () =>
     expect[key] === null ? null : firstDifference(expect[key], found(), key);
   return firstOf(
@@ -146,10 +146,15 @@ const memmapPages = (zones: readonly Zone[], page_size: number): ZonePages[] =>
     .map((zone) => ({ zone: zone.name, pages: memmapOf(zone, page_size), node: zone.nid }))
     .filter(({ pages }) => pages > 0);
 
-/** 64 bytes, or 56 where a build aligns them no further: told by which of the two the logged sizes are of. */
-function structPageSize(expect: RealExpect, zones: readonly Zone[]): number {
-  if (expect.memmap_pages === null) return 64;
-  const fits = (size: number) => firstDifference(expect.memmap_pages, memmapPages(zones, size), '') === null;
+/**
+ * 64 bytes, or 56 where a build aligns them no further: told by which of the two the logged memory maps are of, or the
+ * total that is left without them.
+ */
+function structPageSize(expect: RealExpect, zones: readonly Zone[], version: readonly [number, number]): number {
+  const fits = (size: number) =>
+    expect.memmap_pages !== null
+      ? firstDifference(expect.memmap_pages, memmapPages(zones, size), '') === null
+      : expect.total_pages === totalPages(zones, expect, size, version);
   return !fits(64) && fits(56) ? 56 : 64;
 }
 

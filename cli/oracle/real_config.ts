@@ -14,7 +14,7 @@ import type { RealMachine, SratCpu, SratMemory } from './real_case.ts';
 const ENABLED = 1;
 const HOT_PLUGGABLE = 2;
 const NON_VOLATILE = 4;
-/** Local APIC ids from here on need an x2APIC entry. */
+/** Local APIC ids from here on need an x2APIC, which this machine's CPUs have not. */
 const FIRST_X2APIC_ID = 0xff;
 /** Where the tables go: read-only memory of a BIOS, which no map calls usable. */
 const TABLES_AT = 0xe1000;
@@ -61,21 +61,26 @@ export function e820Entry({ start, end, type }: E820Line): E820Entry {
 /**
  * The processors in SRAT. Where the log printed none, one for each node up to the highest, in the order of the nodes:
  * the kernel numbers nodes as their proximity domains appear, processors first, so this gives each domain its number.
+ * Where a processor has an id that only an x2APIC can have, the first of each domain, numbered from 0: how many there
+ * are, and what they are called, has no say in the layout.
  */
 export function sratProcessors(srat: { mem: readonly SratMemory[]; cpus: readonly SratCpu[] }): SratCpu[] {
-  if (srat.cpus.length > 0 || srat.mem.length === 0) return [...srat.cpus];
-  const nodes = Math.max(...srat.mem.map((one) => one.node)) + 1;
-  let unused_pxm = Math.max(...srat.mem.map((one) => one.pxm));
+  const { mem, cpus } = srat;
+  if (cpus.some(({ apic }) => apic >= FIRST_X2APIC_ID)) {
+    const first = cpus.filter(({ pxm }, i) => cpus.findIndex((other) => other.pxm === pxm) === i);
+    return first.map((cpu, i) => ({ ...cpu, apic: i }));
+  }
+  if (cpus.length > 0 || mem.length === 0) return [...cpus];
+  const nodes = Math.max(...mem.map((one) => one.node)) + 1;
+  let unused_pxm = Math.max(...mem.map((one) => one.pxm));
   return Array.from({ length: nodes }, (_, node) => ({
     node,
-    pxm: srat.mem.find((one) => one.node === node)?.pxm ?? ++unused_pxm,
+    pxm: mem.find((one) => one.node === node)?.pxm ?? ++unused_pxm,
     apic: node,
   }));
 }
 
-const apicKind = (apicId: number): 'apic' | 'x2apic' => (apicId < FIRST_X2APIC_ID ? 'apic' : 'x2apic');
-
-const sratCpu = ({ pxm, apic }: SratCpu): SratEntry => ({ kind: apicKind(apic), pxm, apicId: apic, flags: ENABLED });
+const sratCpu = ({ pxm, apic }: SratCpu): SratEntry => ({ kind: 'apic', pxm, apicId: apic, flags: ENABLED });
 
 const sratMemory = ({ pxm, start, end, hotplug, non_volatile }: SratMemory): SratEntry => ({
   kind: 'memory',
@@ -85,7 +90,7 @@ const sratMemory = ({ pxm, start, end, hotplug, non_volatile }: SratMemory): Sra
   flags: ENABLED | (hotplug ? HOT_PLUGGABLE : 0) | (non_volatile ? NON_VOLATILE : 0),
 });
 
-const madtCpu = (apicId: number, uid: number): MadtCpu => ({ kind: apicKind(apicId), apicId, uid, flags: ENABLED });
+const madtCpu = (apicId: number, uid: number): MadtCpu => ({ kind: 'apic', apicId, uid, flags: ENABLED });
 
 /** One stretch up to the last usable byte below 4 GiB, then each usable range above, whole pages. */
 function ramBehind(map: readonly E820Line[]): AddressRange[] {

@@ -77,10 +77,20 @@ describe('the machine', () => {
   });
 
   it('has the processors of the log where it printed them', () => {
-    const cpus = [{ pxm: 9, apic: '0x100', node: 0 }];
+    const cpus = [{ pxm: 9, apic: '0x12', node: 0 }];
     const { srat, madtCpus } = realMachineConfig(read({ srat: { ...plain.srat, cpus } }));
-    expect(srat?.entries[0]).toEqual({ kind: 'x2apic', pxm: 9, apicId: 0x100, flags: 1 });
-    expect(madtCpus).toEqual([{ kind: 'x2apic', apicId: 0x100, uid: 0, flags: 1 }]);
+    expect(srat?.entries[0]).toEqual({ kind: 'apic', pxm: 9, apicId: 0x12, flags: 1 });
+    expect(madtCpus).toEqual([{ kind: 'apic', apicId: 0x12, uid: 0, flags: 1 }]);
+  });
+
+  it('has one processor a domain, in order, where ids are beyond a local APIC', () => {
+    const cpus = [7, 7, 4, 7, 4].map((pxm, i) => ({ pxm, apic: `0x10${i}`, node: pxm === 7 ? 0 : 1 }));
+    const { srat } = realMachineConfig(read({ srat: { ...plain.srat, cpus } }));
+    expect(srat?.entries.slice(0, 2)).toEqual([
+      { kind: 'apic', pxm: 7, apicId: 0, flags: 1 },
+      { kind: 'apic', pxm: 4, apicId: 1, flags: 1 },
+    ]);
+    expect(srat?.entries[2]?.kind).toBe('memory');
   });
 
   it('has the flags of the log', () => {
