@@ -11,6 +11,8 @@ export interface KernelImage {
   readonly pgt_buf_pages: number;
   /** First byte after the brk area: [text, end) is reserved. */
   readonly end: number;
+  /** _end: how far the brk area might have grown. The kernel takes all up to here for itself. */
+  readonly _end: number;
   readonly code_size: number;
   readonly rwdata_size: number;
   readonly rodata_size: number;
@@ -59,6 +61,7 @@ export const debian: KernelConfig = {
     brk_start: 0x4400000,
     pgt_buf_pages: 12,
     end: 0x4411000,
+    _end: 0x4430000,
     code_size: 14343 * K,
     rwdata_size: 2338 * K,
     rodata_size: 9132 * K,
@@ -96,6 +99,7 @@ export const recorder: KernelConfig = {
     brk_start: 0x1e00000,
     pgt_buf_pages: 8,
     end: 0x1e08000,
+    _end: 0x1e18000,
     // Recorded: what is freed at the end of boot, gaps between sections included, and the two below. The others are
     // made up, and only printed.
     code_size: 5000 * K,

@@ -16,7 +16,7 @@ export function init_brk(k: Kernel): void {
 export function extend_brk(k: Kernel, size: number, align: number): phys_addr_t {
   BUG_ON(k.boot._brk_start === 0, 'extend_brk: the brk area is closed');
   const base = round_up(k.boot._brk_end, align);
-  BUG_ON(base + size > k.config.image.end, 'extend_brk: beyond __brk_limit');
+  BUG_ON(base + size > k.config.image._end, 'extend_brk: beyond __brk_limit');
   k.boot._brk_end = base + size;
   k.hw.ram.fill(base, size, 0);
   return base;

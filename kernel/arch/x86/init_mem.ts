@@ -117,7 +117,7 @@ export function init_mem_mapping(k: Kernel): void {
   // Always mapped, RAM or not: BIOS data is there.
   init_memory_mapping(k, 0, ISA_END_ADDRESS);
   if (memblock_bottom_up(k)) {
-    const kernel_end = k.config.image.end;
+    const kernel_end = k.config.image._end;
     memory_map_bottom_up(k, kernel_end, end);
     memory_map_bottom_up(k, ISA_END_ADDRESS, kernel_end);
   } else {

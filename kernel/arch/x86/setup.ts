@@ -91,7 +91,7 @@ function parse_setup_data(k: Kernel): void {
 /** The kernel is where it is: if the map says that this is not RAM, the map is wrong. */
 function e820_add_kernel_range(k: Kernel): void {
   const start = BigInt(k.config.image.text);
-  const end = BigInt(k.config.image.end);
+  const end = BigInt(k.config.image._end);
   if (e820__mapped_all(k, start, end, E820_TYPE_RAM)) return;
   pr_warn(k, '.text .data .bss are not marked as E820_TYPE_RAM!');
   e820__range_remove(k, start, end - start, E820_TYPE_RAM, false);
