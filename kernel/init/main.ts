@@ -19,7 +19,7 @@ import { setup_per_cpu_pageset } from '../mm/pageset.ts';
 import { setup_per_cpu_areas } from '../mm/percpu.ts';
 import { mem_init_print_info } from '../mm/show_mem.ts';
 import { pci_iommu_alloc, pci_iommu_init } from '../mm/swiotlb.ts';
-import { init_mm_internals } from '../mm/vmstat.ts';
+import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
 import { parse_boot_params } from './bootoptions.ts';
@@ -64,6 +64,7 @@ export const stages: readonly Stage[] = [
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },
   { name: 'free_initmem', run: free_initmem },
+  { name: 'vmstat_update', run: vmstat_update },
 ];
 
 /** Boots. A panic or a bug ends it as KernelPanic or KernelBug, for whoever runs the kernel to catch. */

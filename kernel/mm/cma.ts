@@ -96,7 +96,7 @@ export function dma_contiguous_reserve(k: Kernel, limit: phys_addr_t): void {
 }
 
 /** Makes an area of reserved memory. @returns it, or -errno */
-export function cma_init_reserved_mem(
+function cma_init_reserved_mem(
   k: Kernel,
   base: phys_addr_t,
   size: number,
@@ -138,7 +138,7 @@ function find_room(k: Kernel, base: phys_addr_t, size: number, limit: phys_addr_
  * @param limit 0: the end of memory
  * @returns it, or -errno
  */
-export function cma_declare_contiguous_nid(
+function cma_declare_contiguous_nid(
   k: Kernel,
   base: phys_addr_t,
   size: number,

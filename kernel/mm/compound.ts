@@ -22,7 +22,6 @@ import type { Kernel } from '../kernel.ts';
 import { PAGE_WORDS, page_index, section_map, VMEMMAP_HI } from './page.ts';
 
 // enum compound_dtor_id
-export const COMPOUND_PAGE_DTOR = 1;
 export const HUGETLB_PAGE_DTOR = 2;
 
 // TAIL_MAPPING: what a tail page has as its mapping.

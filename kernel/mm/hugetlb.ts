@@ -87,7 +87,7 @@ export function hugetlb_add_hstate(k: Kernel, order: number): void {
 }
 
 /** string_get_size() with STRING_UNITS_2, of the sizes that there are. */
-export const size_text = (h: hstate): string => {
+const size_text = (h: hstate): string => {
   const size = huge_page_size(h.order);
   return size >= SZ_1G ? `${size / SZ_1G}.00 GiB` : `${size / 2 ** 20}.00 MiB`;
 };

@@ -78,8 +78,11 @@ function pageset_update(k: Kernel, zone: Zone, high: number, batch: number): voi
   }
 }
 
-/** @param cpu_online 1 while a CPU of the node comes up that its cpumask does not have yet, else 0 */
-export function zone_set_pageset_high_and_batch(k: Kernel, zone: Zone, cpu_online: number): void {
+/**
+ * The zone's managed pages, watermarks or CPUs are others now. Linux: zone_set_pageset_high_and_batch().
+ * @param cpu_online 1 while a CPU of the node comes up that its cpumask does not have yet, else 0
+ */
+export function zone_pcp_update(k: Kernel, zone: Zone, cpu_online: number): void {
   const batch = Math.max(1, zone_batchsize(zone.managed_pages));
   const high = zone_highsize(k, zone, batch, cpu_online);
   if (zone.pageset_high === high && zone.pageset_batch === batch) return;
@@ -87,9 +90,6 @@ export function zone_set_pageset_high_and_batch(k: Kernel, zone: Zone, cpu_onlin
   zone.pageset_batch = batch;
   pageset_update(k, zone, high, batch);
 }
-
-/** The zone's managed pages, watermarks or CPUs are others now. */
-export const zone_pcp_update = zone_set_pageset_high_and_batch;
 
 /** Context: boot, before per-cpu areas: all CPUs share the pageset that the kernel image has. */
 export function zone_pcp_init(k: Kernel, zone: Zone): void {
@@ -108,7 +108,7 @@ function setup_zone_pageset(k: Kernel, zone: Zone): void {
     const pcp = per_cpu_ptr(k, zone.per_cpu_pageset, cpu);
     per_cpu_pages_init(k, pcp, per_cpu_ptr(k, zone.per_cpu_zonestats, cpu));
   }
-  zone_set_pageset_high_and_batch(k, zone, 0);
+  zone_pcp_update(k, zone, 0);
 }
 
 /** Gives each populated zone pagesets of its own. Empty ones go on with the boot pagesets. */

@@ -103,7 +103,7 @@ function swiotlb_memblock_alloc(k: Kernel): { tlb: phys_addr_t; nslabs: number }
 }
 
 /** Context: mem_init(), memblock still gives memory. */
-export function swiotlb_init(k: Kernel, addressing_limit: boolean): void {
+function swiotlb_init(k: Kernel, addressing_limit: boolean): void {
   const state = k.swiotlb;
   if (!addressing_limit && !state.force_bounce) return;
   if (state.force_disable) return;

@@ -1,7 +1,8 @@
 // Counters of zones and nodes (Linux: mm/vmstat.c). Each CPU collects changes in a small diff of its own and hands
 // them on to the zone or node once they pass the stat threshold. The diffs and thresholds lie in the per-cpu areas.
 //
-// Left out: the worker that folds diffs every second; its work is refresh_cpu_vm_stats(). Pressure thresholds.
+// Left out: the timer that has diffs folded every second; pressure thresholds; counting for nodes, and NUMA events,
+// which come with those who have something to count.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
@@ -40,7 +41,7 @@ const zonestats = (k: Kernel, zone: Zone, cpu: number): phys_addr_t => per_cpu_p
 const nodestats = (k: Kernel, pgdat: PgData, cpu: number): phys_addr_t => per_cpu_ptr(k, pgdat.per_cpu_nodestats, cpu);
 
 /** Adds to the zone's counter and to the sum over all zones. */
-export function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: number): void {
+function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: number): void {
   zone.add_vm_stat(item, x);
   k.mm.vm_zone_stat[item]! += x;
 }
@@ -69,32 +70,14 @@ export function __mod_zone_page_state(k: Kernel, zone: Zone, item: number, delta
   }
 }
 
-export function __mod_node_page_state(k: Kernel, pgdat: PgData, item: number, delta: number): void {
-  const stats = nodestats(k, pgdat, smp_processor_id(k));
-  const x = delta + s8(k, stats + NODE_DIFF + item);
-  if (Math.abs(x) > s8(k, stats + NODE_THRESHOLD)) {
-    pgdat.add_vm_stat(item, x);
-    k.hw.ram.set_u8(stats + NODE_DIFF + item, 0);
-  } else {
-    k.hw.ram.set_u8(stats + NODE_DIFF + item, x & 0xff);
-  }
-}
-
 /** The zone's counter without the diffs of CPUs; never below 0, which those could make of it for a moment. */
 export const zone_page_state = (zone: Zone, item: number): number => Math.max(0, zone.vm_stat(item));
 export const node_page_state_pages = (pgdat: PgData, item: number): number => Math.max(0, pgdat.vm_stat(item));
 /** The sum over all zones, likewise. */
 export const global_zone_page_state = (k: Kernel, item: number): number => Math.max(0, k.mm.vm_zone_stat[item]!);
 
-/** The zone's counter with the diffs of CPUs. */
-export function zone_page_state_snapshot(k: Kernel, zone: Zone, item: number): number {
-  let x = zone.vm_stat(item);
-  for (const cpu of for_each_online_cpu(k)) x += s8(k, zonestats(k, zone, cpu) + item);
-  return Math.max(0, x);
-}
-
 /** Hands one CPU's diffs on to zones and nodes. */
-export function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
+function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
   const { ram } = k.hw;
   for (const zone of for_each_populated_zone(k)) {
     const stats = zonestats(k, zone, cpu);
@@ -116,10 +99,9 @@ export function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
   }
 }
 
-/** Counts an event of enum numa_stat_item for this CPU. */
-export function __count_numa_event(k: Kernel, zone: Zone, item: number): void {
-  const pa = zonestats(k, zone, smp_processor_id(k)) + NUMA_EVENT + 8 * item;
-  k.hw.ram.set_u64(pa, k.hw.ram.u64(pa) + 1);
+/** Linux: vmstat_update(), which each CPU runs every second. Here once boot is done, so that files agree with lists. */
+export function vmstat_update(k: Kernel): void {
+  for (const cpu of for_each_online_cpu(k)) refresh_cpu_vm_stats(k, cpu);
 }
 
 export function fold_vm_zone_numa_events(k: Kernel, zone: Zone): void {

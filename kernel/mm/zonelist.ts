@@ -52,7 +52,7 @@ export class ZonelistState {
 }
 
 /** Zone of the reference at `pa`, or null at a list's end. */
-export function zonelist_zone(k: Kernel, pa: phys_addr_t): Zone | null {
+function zonelist_zone(k: Kernel, pa: phys_addr_t): Zone | null {
   const hi = k.hw.ram.u32(pa + 4);
   if (hi === 0) return null;
   return k.zonelists.zone_of.get((hi - PAGE_OFFSET_HI) * TWO_32 + k.hw.ram.u32(pa)) ?? null;
@@ -91,7 +91,7 @@ export function nr_free_zone_pages(k: Kernel, offset: number): number {
  * added to. At equal distance the next higher number comes before a lower one, and a node without CPUs before one
  * with; then the one that is least often first.
  */
-export function find_next_best_node(k: Kernel, node: nid_t, used_node_mask: nodemask_t): nid_t {
+function find_next_best_node(k: Kernel, node: nid_t, used_node_mask: nodemask_t): nid_t {
   if (!node_isset(node, used_node_mask)) {
     node_set(node, used_node_mask);
     return node;
@@ -166,7 +166,7 @@ function build_zonelists(k: Kernel, pgdat: PgData): void {
 }
 
 /** Every zonelist that has a populated zone to serve, as `mminit_loglevel=` prints it. */
-export function zonelist_lines(k: Kernel): string[] {
+function zonelist_lines(k: Kernel): string[] {
   const lines: string[] = [];
   for (const pgdat of for_each_online_pgdat(k)) {
     for (let list = 0; list < MAX_ZONELISTS; list++) {
@@ -188,7 +188,7 @@ export function set_mminit_loglevel(k: Kernel, value: string | null): number {
   return 0;
 }
 
-export function mminit_verify_zonelist(k: Kernel): void {
+function mminit_verify_zonelist(k: Kernel): void {
   if (k.mm.mminit_loglevel < MMINIT_VERIFY) return;
   for (const line of zonelist_lines(k)) k.log.printk(KERN_DEBUG, `mminit::zonelist ${line}`);
 }
