@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { parseZoneinfo } from '../../../cli/oracle/zoneinfo_text.ts';
 import { boot_params } from '../../../kernel/arch/x86/boot_params.ts';
+import { zoneinfo_show } from '../../../kernel/fs/proc/zoneinfo.ts';
 import { stages, start_kernel } from '../../../kernel/init/main.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { KernelPanic } from '../../../kernel/lib/bug.ts';
@@ -56,6 +58,15 @@ test("logs what Debian's kernel logs, every reservation and allocation of memory
   const log = booted(debianMachine()).filter((line) => !/^e820: (update|remove) /.test(line));
   const first = log.findIndex((line) => line.startsWith('Command line'));
   expect(log.slice(first, first + recorded.length)).toEqual(recorded);
+});
+
+test("ends with Debian's watermarks, reserves, per-cpu lists and thresholds in every zone", () => {
+  const k = debianMachine();
+  booted(k);
+  const file = new URL('../../golden/proc/debian-numa2-4g-zoneinfo.txt', import.meta.url);
+  // What Linux's other subsystems had freed or taken since is not ours to know.
+  const compared = (text: string) => parseZoneinfo(text).map((zone) => ({ ...zone, managed: null }));
+  expect(compared(zoneinfo_show(k))).toEqual(compared(readFileSync(file, 'utf8')));
 });
 
 test('stages run in order, each told when it begins and ends', () => {
