@@ -67,7 +67,7 @@ export function __alloc_percpu(k: Kernel, size: number, align: number): number {
   const { percpu } = k;
   const ptr = round_up(percpu.dyn_next, align);
   if (ptr + size > percpu.dyn_end) {
-    pr_warn(k, `percpu: allocation failed, size=${size} align=${align} atomic=0, alloc from reserved chunk failed`);
+    pr_warn(k, `percpu: allocation failed, size=${size} align=${align} atomic=0, failed to allocate new chunk`);
     return 0;
   }
   percpu.dyn_next = ptr + size;
