@@ -152,6 +152,8 @@ export function prefill_possible_map(k: Kernel): void {
     pr_warn(k, `smpboot: ${possible} Processors exceeds max_cpus limit of ${setup_max_cpus}`);
     possible = 1;
   }
+  // Differs from Linux: possible_cpus=0 leaves one CPU, the one that runs this; Linux does not survive it.
+  possible = Math.max(possible, 1);
   cpus.nr_cpu_ids = possible;
   const hotplug = Math.max(possible - num_processors, 0);
   pr_info(k, `smpboot: Allowing ${possible} CPUs, ${hotplug} hotplug CPUs`);
