@@ -15,6 +15,7 @@ export class KernelBug extends Error {
 
 export function panic(k: { readonly log: Log }, message: string): never {
   k.log.printk(KERN_EMERG, `Kernel panic - not syncing: ${message}`);
+  k.log.printk(KERN_EMERG, `---[ end Kernel panic - not syncing: ${message} ]---`);
   throw new KernelPanic(message);
 }
 

@@ -174,7 +174,7 @@ test('a section whose memory map finds no room is not there, and Linux dies of i
   );
   expect(pfn_valid(k.mm, 0)).toBe(false);
   expect(() => free_area_init(k, [0x1000, 0x10000, 0x10000, 0, 0])).toThrow('Attempted to kill the idle task!');
-  expect(printed(k).at(-2)).toBe('BUG: unable to handle page fault for address: ffffea0000000040');
+  expect(printed(k).at(-3)).toBe('BUG: unable to handle page fault for address: ffffea0000000040');
 });
 
 test('memory above 8 TiB is left out, and says so', () => {
