@@ -27,7 +27,7 @@ function seabiosMap(config: MachineConfig, tablesSize: number): E820Entry[] {
   const add = (start: number, end: number, type: number) => {
     if (end > start) entries.push({ start: BigInt(start), size: BigInt(end - start), type });
   };
-  const area = tableArea(config.type, below4g, tablesSize);
+  const area = tableArea(config, tablesSize);
   add(0, EBDA, E820_RAM);
   add(EBDA, VGA_START, E820_RESERVED);
   add(BIOS_AREA.start, BIOS_AREA.end, E820_RESERVED);

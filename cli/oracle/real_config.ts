@@ -30,6 +30,7 @@ export function realMachineConfig(machine: RealMachine): MachineConfig {
     ...noOverrides,
     type: 'q35',
     cpus: apics.map((apicId) => ({ apicId, present: true, node: null })),
+    sockets: 1,
     nodes: [],
     distances: null,
     hmat: null,

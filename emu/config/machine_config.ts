@@ -128,6 +128,8 @@ export const noOverrides: FirmwareOverrides = {
 export interface MachineConfig extends FirmwareOverrides {
   readonly type: MachineType;
   readonly cpus: readonly CpuSlot[];
+  /** Sockets, whether or not there are CPUs in them. */
+  readonly sockets: number;
   readonly nodes: readonly NumaNode[];
   /** Distances by source and destination; null: none were given, and there is no SLIT. */
   readonly distances: readonly (readonly number[])[] | null;

@@ -16,6 +16,7 @@ export interface CpuPlace {
 
 export interface CpuTopology {
   readonly places: readonly CpuPlace[];
+  readonly sockets: number;
   readonly dies: number;
 }
 
@@ -113,7 +114,7 @@ function refuse(counts: Counts, given: Partial<Counts>, type: MachineType): stri
 /** Bits that hold numbers below `count`. */
 const width = (count: number): number => Math.ceil(Math.log2(count));
 
-function lay({ cpus, maxcpus, dies, cores, threads }: Counts): CpuTopology {
+function lay({ cpus, maxcpus, sockets, dies, cores, threads }: Counts): CpuTopology {
   const coreShift = width(threads);
   const dieShift = coreShift + width(cores);
   const socketShift = dieShift + width(dies);
@@ -126,7 +127,7 @@ function lay({ cpus, maxcpus, dies, cores, threads }: Counts): CpuTopology {
     const apicId = (socket << socketShift) | (die << dieShift) | (core << coreShift) | thread;
     places.push({ apicId, present: i < cpus, socket, die, core, thread });
   }
-  return { places, dies };
+  return { places, sockets, dies };
 }
 
 /** What of the CPU's model the memory map depends on. */

@@ -88,6 +88,7 @@ export function parseQemuOptions(argv: readonly string[]): ParsedOptions {
     ...noOverrides,
     type: machine.type,
     cpus: slotsOf(topology, numa),
+    sockets: topology.sockets,
     nodes,
     distances: distanceMatrix(numa),
     hmat: machine.hmat && nodes.length > 0 ? hmatOf(numa) : null,

@@ -2,7 +2,7 @@
 // it alone needs alignment. Tables of a machine file take the places of ours; damage is done at the very end.
 
 import type { Corruption, MachineConfig } from '../../emu/config/machine_config.ts';
-import { tableArea, tablesRoom } from '../table_area.ts';
+import { tableArea } from '../table_area.ts';
 import { dsdt } from './dsdt.ts';
 import { FACS_ALIGN, facs, fadt } from './fadt.ts';
 import { CHECKSUM_OFFSET, fixChecksum, HEADER_SIZE, LENGTH_OFFSET } from './header.ts';
@@ -37,7 +37,7 @@ export function acpiTables(config: MachineConfig): AcpiTables {
   // The FADT's contents depend on addresses, its size does not: a first pass tells where everything goes.
   const sizes = contents(config, 0, 0);
   const size = totalSize(sizes, config.xsdt);
-  const base = config.tablesAt ?? areaStart(config, size);
+  const base = config.tablesAt ?? tableArea(config, size)?.tables ?? null;
   if (base === null) return { tables: [], rsdp: null, size: 0 };
   const start = Math.ceil(base / FACS_ALIGN) * FACS_ALIGN;
   const places = place(sizes, start);
@@ -59,11 +59,6 @@ export function acpiTables(config: MachineConfig): AcpiTables {
     rsdp: config.corrupt.noRsdp ? null : damage(root, config.corrupt),
     size,
   };
-}
-
-function areaStart(config: MachineConfig, size: number): number | null {
-  const area = tableArea(config.type, config.layout.below4g, size);
-  return area === null ? null : area.end - tablesRoom(size);
 }
 
 interface NamedTable {
