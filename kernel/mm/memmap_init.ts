@@ -5,8 +5,16 @@
 // What Linux decides page by page is decided here for a run of pages, so that the loop over pages does nothing but
 // write them.
 
+import { bad_kernel_access } from '../arch/x86/fault.ts';
 import { MEMBLOCK_MIRROR } from '../include/memblock.ts';
-import { MIGRATE_MOVABLE, PAGES_PER_SECTION, pageblock_nr_pages, ZONE_MOVABLE, zone_names } from '../include/mmzone.ts';
+import {
+  MIGRATE_MOVABLE,
+  PAGES_PER_SECTION,
+  pageblock_nr_pages,
+  ZONE_MOVABLE,
+  zone as zone_layout,
+  zone_names,
+} from '../include/mmzone.ts';
 import { PG_reserved } from '../include/page_flags.ts';
 import { type nid_t, PFN_DOWN, PFN_UP, type pfn_t, round_up } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -26,7 +34,10 @@ export function memmap_init(k: Kernel): void {
   let last_nid: nid_t = 0;
   k.mm.deferred_pages = k.config.DEFERRED_STRUCT_PAGE_INIT;
   for (const { start_pfn, end_pfn, nid } of for_each_mem_pfn_range(k, MAX_NUMNODES)) {
-    for (const zone of k.node_data[nid]!.node_zones) {
+    const pgdat = k.node_data[nid];
+    // Memory of no node: up to a MiB of it passes numa_meminfo_cover_memory(), and Linux gets as far as here.
+    if (pgdat === undefined) bad_kernel_access(k, BigInt(zone_layout.offset.present_pages));
+    for (const zone of pgdat.node_zones) {
       if (!zone.populated) continue;
       hole_pfn = memmap_init_zone_range(k, zone, start_pfn, end_pfn, hole_pfn);
       last_zone = zone.idx;

@@ -8,11 +8,11 @@ import { debian, type KernelConfig } from '../../kernel/config.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import { Kernel } from '../../kernel/kernel.ts';
 import { memblock_add, memblock_allow_resize, memblock_reserve } from '../../kernel/mm/memblock.ts';
+import { setup_nr_node_ids } from '../../kernel/mm/mm_init.ts';
 import { MiB, testHw } from './hw.ts';
 
 export type Bytes = readonly number[];
 
-export const u8 = (value: number): number[] => [value & 0xff];
 export const u16 = (value: number): number[] => [value & 0xff, (value >>> 8) & 0xff];
 export const u32 = (value: number): number[] => [...u16(value), ...u16(value >>> 16)];
 export const u64 = (value: number | bigint): number[] => {
@@ -210,6 +210,7 @@ export function setUp(k: Kernel): Kernel {
   acpi_boot_table_init(k);
   early_acpi_boot_init(k);
   initmem_init(k);
+  setup_nr_node_ids(k);
   acpi_boot_init(k);
   prefill_possible_map(k);
   init_cpu_to_node(k);

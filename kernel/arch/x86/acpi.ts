@@ -12,7 +12,6 @@ import { pr_info, pr_notice } from '../../lib/printk.ts';
 export const ACPI_MAX_TABLES = 128;
 /** MAX_PXM_DOMAINS: proximity domains 0 to 1023 can be mapped when NODES_SHIFT is 10, 0 to 255 at least. */
 export const MAX_PXM_DOMAINS = (max_numnodes: number): number => Math.max(256, max_numnodes);
-export const PXM_INVAL = -1;
 /** acpi_sci_override_gsi before the SCI is set up. */
 export const INVALID_ACPI_IRQ = 0xffffffff;
 export const NR_IRQS_LEGACY = 16;

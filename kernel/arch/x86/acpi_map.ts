@@ -4,8 +4,8 @@
 
 import { PAGE_SIZE } from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
-import { panic, WARN_ON } from '../../lib/bug.ts';
-import { KERN_ALERT } from '../../lib/printk.ts';
+import { WARN_ON } from '../../lib/bug.ts';
+import { bad_kernel_access } from './fault.ts';
 
 const NR_FIX_BTMAPS = 64;
 /** Virtual address of early_ioremap()'s first window, in Debian's build. */
@@ -53,12 +53,7 @@ export class AcpiMapping {
 
   /** A read outside of the window. Tables whose entries are read are mapped one at a time, in the first slot. */
   private fault(offset: number): never {
-    const virtual = FIRST_SLOT + this.address + BigInt(offset) - this.low;
-    const address = BigInt.asUintN(64, virtual).toString(16).padStart(16, '0');
-    this.k.log.printk(KERN_ALERT, `BUG: unable to handle page fault for address: ${address}`);
-    this.k.log.printk(KERN_ALERT, '#PF: supervisor read access in kernel mode');
-    this.k.log.printk(KERN_ALERT, '#PF: error_code(0x0000) - not-present page');
-    panic(this.k, 'Attempted to kill the idle task!');
+    bad_kernel_access(this.k, FIRST_SLOT + this.address + BigInt(offset) - this.low);
   }
 }
 

@@ -23,7 +23,7 @@ const OURS = round_up(pglist_data.size, PAGE_SIZE);
 const IMAGE_OFFSET = 0x200000;
 
 /** Bytes that Linux, so configured, takes for a node: roundup(sizeof(pg_data_t), PAGE_SIZE). */
-export function linux_node_data_size(config: KernelConfig): number {
+function linux_node_data_size(config: KernelConfig): number {
   const zones = [config.ZONE_DMA, true, true, true, config.ZONE_DEVICE].filter(Boolean).length;
   const zonerefs = (1 << config.NODES_SHIFT) * zones + 1;
   const rest = pglist_data.size - pglist_data.offset.nr_zones;

@@ -11,7 +11,6 @@ import { EINVAL, NUMA_NO_NODE, type nid_t, PFN_PHYS } from '../../include/types.
 import type { Kernel } from '../../kernel.ts';
 import { WARN_ON, WARN_ONCE } from '../../lib/bug.ts';
 import {
-  find_next_bit,
   first_node,
   for_each_node_mask,
   next_node,
@@ -46,7 +45,6 @@ export function numa_setup(k: Kernel, opt: string | null): number {
 export function initmem_init(k: Kernel): void {
   if (!k.config.NUMA) flat_init(k);
   else if (k.numa.numa_off || numa_init(k, x86_acpi_numa_init) < 0) numa_init(k, dummy_numa_init);
-  setup_nr_node_ids(k);
 }
 
 /** A kernel without CONFIG_NUMA has one node, and no word about it in its log. */
@@ -55,11 +53,6 @@ function flat_init(k: Kernel): void {
   node_set(0, k.node_possible_map);
   alloc_node_data(k, 0);
   k.cpus.x86_cpu_to_node_map.fill(0);
-}
-
-/** Linux: setup_nr_node_ids() (mm/page_alloc.c), which runs a little later there. */
-export function setup_nr_node_ids(k: Kernel): void {
-  for (const nid of for_each_node_mask(k.node_possible_map)) k.nr_node_ids = nid + 1;
 }
 
 /** @returns 0, or -errno: then nothing is registered, and another way is to be tried */
@@ -175,9 +168,8 @@ export function init_gi_nodes(k: Kernel): void {
   for (const nid of for_each_node_mask(k.node_states.N_GENERIC_INITIATOR)) node_set(nid, k.node_online_map);
 }
 
+/** From numa_init() on every possible CPU has one. */
 export const early_cpu_to_node = (k: Kernel, cpu: number): nid_t => k.cpus.x86_cpu_to_node_map[cpu] ?? NUMA_NO_NODE;
-/** From numa_init() on every possible CPU has a node. */
-export const cpu_to_node = early_cpu_to_node;
 
 /** Makes the nodes' CPU masks, all empty. */
 export function setup_node_to_cpumask_map(k: Kernel): void {
@@ -198,6 +190,3 @@ export function numa_add_cpu(k: Kernel, cpu: number): void {
     if (emu_nid_to_phys[nid] === physnid && mask !== undefined) node_set(cpu, mask);
   }
 }
-
-/** Linux: has the node a CPU (of any kind)? */
-export const node_has_cpus = (k: Kernel, nid: nid_t): boolean => find_next_bit(cpumask_of_node(k, nid), 0) >= 0;

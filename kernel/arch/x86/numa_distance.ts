@@ -61,10 +61,8 @@ export function numa_set_distance(k: Kernel, from: nid_t, to: nid_t, distance: n
   k.hw.ram.set_u8(numa.numa_distance + from * cnt + to, distance);
 }
 
-export function __node_distance(k: Kernel, from: nid_t, to: nid_t): number {
+export function node_distance(k: Kernel, from: nid_t, to: nid_t): number {
   const { numa_distance_cnt: cnt, numa_distance } = k.numa;
   if (from >= cnt || to >= cnt) return from === to ? LOCAL_DISTANCE : REMOTE_DISTANCE;
   return k.hw.ram.u8(numa_distance + from * cnt + to);
 }
-
-export const node_distance = __node_distance;

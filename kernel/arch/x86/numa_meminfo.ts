@@ -16,7 +16,7 @@ import { max_numnodes, NR_NODE_MEMBLKS, type numa_meminfo } from './numa_state.t
 export const range_text = (start: number | bigint, end: number | bigint): string =>
   mem_range(BigInt(start), BigInt.asUintN(64, BigInt(end) - 1n), 8);
 
-export function numa_add_memblk_to(k: Kernel, nid: nid_t, start: bigint, end: bigint, mi: numa_meminfo): number {
+function numa_add_memblk_to(k: Kernel, nid: nid_t, start: bigint, end: bigint, mi: numa_meminfo): number {
   if (start === end) return 0;
   if (start > end || nid < 0 || nid >= max_numnodes(k)) {
     pr_warn(k, `Warning: invalid memblk node ${nid} ${range_text(start, end)}`);

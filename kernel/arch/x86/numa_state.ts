@@ -12,7 +12,7 @@ export const LOCAL_DISTANCE = 10;
 export const REMOTE_DISTANCE = 20;
 
 /** struct numa_memblk: a range that the firmware gives to a node. */
-export interface numa_memblk {
+interface numa_memblk {
   start: phys_addr_t;
   /** Exclusive. */
   end: phys_addr_t;

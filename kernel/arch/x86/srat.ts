@@ -47,19 +47,19 @@ export function disable_srat(k: Kernel): void {
   k.acpi.acpi_numa = -1;
 }
 
-export const srat_disabled = (k: Kernel): boolean => k.acpi.acpi_numa < 0;
+const srat_disabled = (k: Kernel): boolean => k.acpi.acpi_numa < 0;
 
 function bad_srat(k: Kernel): void {
   pr_err(k, 'ACPI: SRAT: SRAT not used.');
   disable_srat(k);
 }
 
-export function pxm_to_node(k: Kernel, pxm: number): nid_t {
+function pxm_to_node(k: Kernel, pxm: number): nid_t {
   return k.numa.numa_off ? NUMA_NO_NODE : (k.acpi.pxm_to_node_map.get(pxm) ?? NUMA_NO_NODE);
 }
 
 /** The node of a domain, a new one the first time. `pxm` is a C int: above 2^31 it is below zero. */
-export function acpi_map_pxm_to_node(k: Kernel, pxm: number): nid_t {
+function acpi_map_pxm_to_node(k: Kernel, pxm: number): nid_t {
   const { pxm_to_node_map, node_to_pxm_map, nodes_found_map } = k.acpi;
   if (pxm < 0 || pxm >= MAX_PXM_DOMAINS(max_numnodes(k)) || k.numa.numa_off) return NUMA_NO_NODE;
   const known = pxm_to_node_map.get(pxm);

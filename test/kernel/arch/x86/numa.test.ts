@@ -3,8 +3,8 @@
 
 import { describe, expect, it } from 'vitest';
 import {
-  cpu_to_node,
   cpumask_of_node,
+  early_cpu_to_node,
   numa_add_cpu,
   setup_node_to_cpumask_map,
 } from '../../../../kernel/arch/x86/numa.ts';
@@ -217,12 +217,12 @@ describe('CPUs', () => {
   it('belong to the node that the SRAT gives them', () => {
     const entries = [cpu(0, 0), cpu(1, 1), cpu(0, 2), cpu(1, 3)];
     const k = booted('00001111', { entries, tables });
-    expect([0, 1, 2, 3].map((n) => cpu_to_node(k, n))).toEqual([0, 1, 0, 1]);
+    expect([0, 1, 2, 3].map((n) => early_cpu_to_node(k, n))).toEqual([0, 1, 0, 1]);
   });
 
   it('without one are dealt out to the nodes that are online', () => {
     const k = booted('001122', { tables });
-    expect([0, 1, 2, 3].map((n) => cpu_to_node(k, n))).toEqual([0, 1, 2, 0]);
+    expect([0, 1, 2, 3].map((n) => early_cpu_to_node(k, n))).toEqual([0, 1, 2, 0]);
   });
 
   it('count for their node once they are online', () => {

@@ -3,8 +3,8 @@
 
 import { describe, expect, it } from 'vitest';
 import {
-  cpu_to_node,
   cpumask_of_node,
+  early_cpu_to_node,
   numa_add_cpu,
   numa_setup,
   setup_node_to_cpumask_map,
@@ -111,7 +111,7 @@ describe('distances', () => {
 describe('CPUs', () => {
   it('belong to the first of the nodes made of theirs, and count for all of them', () => {
     const k = faked('0000000011111111', '4');
-    expect([cpu_to_node(k, 0), cpu_to_node(k, 1)]).toEqual([0, 1]);
+    expect([early_cpu_to_node(k, 0), early_cpu_to_node(k, 1)]).toEqual([0, 1]);
     setup_node_to_cpumask_map(k);
     numa_add_cpu(k, 0);
     numa_add_cpu(k, 1);
