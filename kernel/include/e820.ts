@@ -19,7 +19,6 @@ export const BOOT_E820_ENTRY_SIZE = 20;
 /** The kernel's own tables leave room for three changes per node. */
 export const e820_max_entries = (nodes_shift: number): number => E820_MAX_ENTRIES_ZEROPAGE + 3 * 2 ** nodes_shift;
 
-export const ISA_START_ADDRESS = 0x000a0000;
 export const ISA_END_ADDRESS = 0x00100000;
 export const BIOS_BEGIN = 0x000a0000;
 export const BIOS_END = 0x00100000;

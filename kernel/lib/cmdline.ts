@@ -51,9 +51,9 @@ export const parameqn = (a: string, b: string): boolean => dash2underscore(a).st
 
 /** get_option()'s return values. */
 export const OPTION_NONE = 0;
-export const OPTION_LAST = 1;
+const OPTION_LAST = 1;
 export const OPTION_COMMA = 2;
-export const OPTION_RANGE = 3;
+const OPTION_RANGE = 3;
 
 /** get_option(): an int, perhaps negative, and a comma after it if there is one. */
 export function get_option(text: string): { result: number; value: number; rest: string } {

@@ -44,7 +44,7 @@ import {
 } from './pgtable.ts';
 
 // enum pg_level
-export const PG_LEVEL_4K = 1;
+const PG_LEVEL_4K = 1;
 export const PG_LEVEL_2M = 2;
 export const PG_LEVEL_1G = 3;
 
@@ -61,7 +61,7 @@ interface map_range {
 }
 
 /** A zeroed page for a table, from the brk area or from RAM that is mapped already. */
-export function alloc_low_page(k: Kernel): phys_addr_t {
+function alloc_low_page(k: Kernel): phys_addr_t {
   const { boot } = k;
   let pa: phys_addr_t = 0;
   if (boot.pgt_buf_end + 1 <= boot.pgt_buf_top && boot.can_use_brk_pgt) {

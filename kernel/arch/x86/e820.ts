@@ -89,10 +89,6 @@ export function e820__print_table(k: Kernel, who: string): void {
 export const e820__mapped_any = (k: Kernel, start: bigint, end: bigint, type: number): boolean =>
   mapped_any(k.e820.e820_table, start, end, type);
 
-/** The same, of the firmware's own table. */
-export const e820__mapped_raw_any = (k: Kernel, start: bigint, end: bigint, type: number): boolean =>
-  mapped_any(k.e820.e820_table_firmware, start, end, type);
-
 function mapped_any(table: e820_table, start: bigint, end: bigint, type: number): boolean {
   return table.some((entry) => (type === 0 || entry.type === type) && entry.addr < end && entry_end(entry) > start);
 }
@@ -144,7 +140,7 @@ function trim(entry: e820_entry, start: bigint, end: bigint): { start: bigint; s
 }
 
 /** Gives what is `old_type` within the range the new type. @returns how many bytes that were */
-export function __e820__range_update(
+function __e820__range_update(
   k: Kernel,
   table: e820_table,
   start: bigint,
@@ -274,11 +270,4 @@ export function e820__update_table(k: Kernel, table: e820_table): number {
   }
   table.splice(0, table.length, ...fresh);
   return 0;
-}
-
-/** Linux prints the map after a change this way. */
-export function e820__update_table_print(k: Kernel): void {
-  if (e820__update_table(k, k.e820.e820_table) !== 0) return;
-  pr_info(k, 'modified physical RAM map:');
-  e820__print_table(k, 'modified');
 }

@@ -36,7 +36,7 @@ import {
 } from './e820.ts';
 
 /** MAXMEM >> PAGE_SHIFT. */
-export const MAX_ARCH_PFN: pfn_t = 2 ** (MAX_PHYSMEM_BITS - PAGE_SHIFT);
+const MAX_ARCH_PFN: pfn_t = 2 ** (MAX_PHYSMEM_BITS - PAGE_SHIFT);
 /** Early mappings are at most this large: 64 slots of a page. */
 const NR_FIX_BTMAPS_BYTES = 64 * PAGE_SIZE;
 

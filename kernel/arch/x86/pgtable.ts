@@ -11,9 +11,6 @@ import { RAM_CHUNK_SHIFT, type Ram } from './hw.ts';
 // Intel SDM volume 3, 4.5: bits of an entry.
 export const _PAGE_PRESENT = 0x001;
 export const _PAGE_RW = 0x002;
-export const _PAGE_USER = 0x004;
-export const _PAGE_PWT = 0x008;
-export const _PAGE_PCD = 0x010;
 export const _PAGE_ACCESSED = 0x020;
 export const _PAGE_DIRTY = 0x040;
 /** The entry is a page, not a table: at the PUD and PMD levels. */

@@ -11,7 +11,7 @@ import { free_area_init } from '../../mm/mm_init.ts';
 import { sparse_init } from '../../mm/sparse.ts';
 
 /** 16 MiB: what ISA devices reach. */
-export const MAX_DMA_PFN: pfn_t = 0x1000;
+const MAX_DMA_PFN: pfn_t = 0x1000;
 /** 4 GiB. */
 export const MAX_DMA32_PFN: pfn_t = 0x100000;
 
