@@ -55,17 +55,22 @@ export const settings = {
   KERNEL_ENTRY: 0x10,
   /** u32: where it is loaded. */
   KERNEL_LOAD: 0x14,
+  /** u32, u32: where RAM is below 4 GiB, see RAM_RANGE_SIZE. */
+  RAM_RANGES: 0x18,
+  NR_RAM_RANGES: 0x1c,
   /** u16 */
-  NR_E820: 0x18,
+  NR_E820: 0x20,
   /** u16: INT 15h AH=88h, KiB above 1 MiB. */
-  EXTENDED_KIB: 0x1a,
+  EXTENDED_KIB: 0x22,
   /** u16, u16: INT 15h AX=E801h, KiB from 1 to 16 MiB and 64 KiB units above. */
-  E801_LOW: 0x1c,
-  E801_HIGH: 0x1e,
+  E801_LOW: 0x24,
+  E801_HIGH: 0x26,
 } as const;
 
 /** A copy: u32 source, u32 destination, u32 length; flat addresses. */
 export const COPY_SIZE = 12;
+/** A range of RAM: u32 first byte, u32 last byte. */
+export const RAM_RANGE_SIZE = 8;
 
 /** struct boot_params (Linux: arch/x86/include/uapi/asm/bootparam.h), the fields that a boot loader sets. */
 export const bootParams = {
@@ -126,6 +131,7 @@ export const sharedWithAssembly: Readonly<Record<string, number>> = {
   RESET_VECTOR,
   ...Object.fromEntries(Object.entries(settings).map(([name, offset]) => [name, SETTINGS + offset])),
   COPY_SIZE,
+  RAM_RANGE_SIZE,
   ...bootParams,
   BOOT_PARAMS_SIZE,
   E820_MAX_ENTRIES_ZEROPAGE,

@@ -67,7 +67,8 @@ export function layOutRam(request: RamRequest): { layout: RamLayout; maxUsedAddr
   };
   let placed = place(FOUR_GIB);
   if (amd && placed.maxUsedAddress >= HYPERTRANSPORT_START) placed = place(ABOVE_1TB);
-  const ram = [{ start: 0, end: below4g }];
+  // What shadows the ROM below 1 MiB is there in every PC.
+  const ram = [{ start: 0, end: Math.max(below4g, MiB) }];
   if (above4g > 0) ram.push({ start: placed.above4gStart, end: placed.above4gStart + above4g });
   return {
     layout: {

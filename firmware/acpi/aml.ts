@@ -34,15 +34,8 @@ export function join(parts: readonly Uint8Array[]): Uint8Array {
   return all.take();
 }
 
-/** A name of up to four characters, from the root if it starts with a backslash. */
-function nameString(name: string): Uint8Array {
-  const root = name.startsWith('\\');
-  const segment = root ? name.slice(1) : name;
-  return new Bytes()
-    .text(root ? '\\' : '')
-    .text(segment.padEnd(4, '_'))
-    .take();
-}
+/** A name of up to four characters. */
+const nameSegment = (name: string): Uint8Array => new Bytes().text(name.padEnd(4, '_'), 4).take();
 
 export function integer(value: number): Uint8Array {
   if (value === 0 || value === 1) return Uint8Array.of(value);
@@ -52,7 +45,7 @@ export function integer(value: number): Uint8Array {
 }
 
 export const named = (name: string, value: Uint8Array): Uint8Array =>
-  join([Uint8Array.of(NAME), nameString(name), value]);
+  join([Uint8Array.of(NAME), nameSegment(name), value]);
 
 export const packageOf = (elements: readonly Uint8Array[]): Uint8Array =>
   withLength([PACKAGE], join([Uint8Array.of(elements.length), ...elements]));
@@ -60,10 +53,10 @@ export const packageOf = (elements: readonly Uint8Array[]): Uint8Array =>
 export const buffer = (bytes: Uint8Array): Uint8Array => withLength([BUFFER], join([integer(bytes.length), bytes]));
 
 export const scope = (name: string, terms: readonly Uint8Array[]): Uint8Array =>
-  withLength([SCOPE], join([nameString(name), ...terms]));
+  withLength([SCOPE], join([nameSegment(name), ...terms]));
 
 export const device = (name: string, terms: readonly Uint8Array[]): Uint8Array =>
-  withLength([EXTENDED, DEVICE], join([nameString(name), ...terms]));
+  withLength([EXTENDED, DEVICE], join([nameSegment(name), ...terms]));
 
 /** A seven-character id such as PNP0A03, packed into 32 bits, most significant byte first. */
 export function eisaId(id: string): Uint8Array {

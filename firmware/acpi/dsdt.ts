@@ -24,10 +24,7 @@ export function dsdt(type: MachineType): Uint8Array {
   return table(
     'DSDT',
     1,
-    join([
-      named('\\_S5', sleep),
-      scope('\\_SB', [device('PCI0', [...pciRoot, named('_UID', integer(0)), serialPort])]),
-    ]),
+    join([named('_S5', sleep), scope('_SB', [device('PCI0', [...pciRoot, named('_UID', integer(0)), serialPort])])]),
   );
 }
 
