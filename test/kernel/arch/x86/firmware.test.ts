@@ -25,9 +25,11 @@ const recording = JSON.parse(
   readFileSync(new URL('../../../golden/firmware/log.json', import.meta.url), 'utf8'),
 ) as Recording;
 
+const { hw } = machine({});
+
 /** Boots to where the CPUs are counted, or to a panic. */
 function boot({ firmware, numa, verify }: FirmwareCase): Kernel {
-  const k = machine({ firmware });
+  const k = machine({ firmware, hw });
   k.acpi.acpi_rsdp = BigInt(FIRMWARE);
   k.acpi.acpi_verify_table_checksum = verify ?? false;
   if (numa !== undefined) numa_setup(k, numa);

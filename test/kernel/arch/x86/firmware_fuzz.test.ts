@@ -29,6 +29,8 @@ import {
 } from '../../../support/acpi.ts';
 import { GiB, MiB } from '../../../support/hw.ts';
 
+const { hw } = machine({});
+
 /** The kernel after it, or null if it panicked. */
 function through(k: Kernel): Kernel | null {
   try {
@@ -80,13 +82,13 @@ describe('tables with random bytes changed', () => {
           const bytes = firmware[table]![1];
           bytes[Math.floor(offset * (bytes.length - 1))] = byte;
         }
-        const k = machine({ firmware });
+        const k = machine({ firmware, hw });
         k.acpi.acpi_rsdp = BigInt(FIRMWARE);
         k.acpi.acpi_verify_table_checksum = verify;
         const done = through(k);
         if (done !== null) expectSane(done);
       }),
-      { numRuns: 15, seed: 6 },
+      { numRuns: 40, seed: 6 },
     );
   });
 });
@@ -107,12 +109,12 @@ describe('any memory entries', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 12 }), fc.boolean(), fake, (entries, covered, numa) => {
         const all = covered ? [...entries, mem(7, 0, MEMORY_END)] : entries;
-        const k = machine(firmwareOf([srat(all), slit(rows)]));
+        const k = machine({ ...firmwareOf([srat(all), slit(rows)]), hw });
         if (numa !== null) numa_setup(k, numa);
         const done = through(k);
         if (done !== null) expectSane(done);
       }),
-      { numRuns: 15, seed: 6 },
+      { numRuns: 40, seed: 6 },
     );
   });
 });
@@ -123,13 +125,13 @@ describe('many entries', () => {
     Array.from({ length: count }, (_, i) => mem(i & 1, i * 0x1000000, 0x1000000));
 
   it('up to two for each possible node are taken', () => {
-    const k = boot([srat(interleaved(128))], { config: recorder });
+    const k = boot([srat(interleaved(128))], { config: recorder, hw });
     expect(k.numa.numa_meminfo).toHaveLength(128);
     expect(lines(k)).not.toContain('No NUMA configuration found');
   });
 
   it('beyond that are too many', () => {
-    const k = boot([srat(interleaved(129))], { config: recorder });
+    const k = boot([srat(interleaved(129))], { config: recorder, hw });
     expect(lines(k)).toContain('too many memblk ranges');
     expect(lines(k)).toContain('ACPI: SRAT: Failed to add memblk to node 0 [mem 0x80000000-0x80ffffff]');
     expect(lines(k)).toContain('ACPI: SRAT: SRAT not used.');
@@ -137,7 +139,7 @@ describe('many entries', () => {
   });
 
   it('of more than 256 KiB together are not looked at', () => {
-    const k = boot([srat(Array.from({ length: 7000 }, () => mem(0, 0, GiB)))]);
+    const k = boot([srat(Array.from({ length: 7000 }, () => mem(0, 0, GiB)))], { hw });
     expect(lines(k)).toContain('WARNING: CPU: 0 PID: 0 at mm/early_ioremap.c:141 __early_ioremap');
     expect(lines(k)).toContain('No NUMA configuration found');
   });
