@@ -20,10 +20,13 @@ import { KhugepagedState } from './mm/khugepaged.ts';
 import { Memblock, type memblock_region } from './mm/memblock.ts';
 import { MmState } from './mm/mm_state.ts';
 import type { PgData } from './mm/mmzone.ts';
+import { PageAllocState } from './mm/page_alloc_state.ts';
 import { PercpuState } from './mm/percpu.ts';
 import { SwiotlbState } from './mm/swiotlb.ts';
+import { VmEventState } from './mm/vm_event.ts';
 import { WatermarkState } from './mm/watermark.ts';
 import { ZonelistState } from './mm/zonelist.ts';
+import { idle_task, type task_struct } from './sched/task.ts';
 
 /**
  * What another kernel had in memblock.reserved when it freed memory to the buddy allocator, to be put in place of
@@ -41,6 +44,8 @@ export class Kernel {
 
   readonly log = new Log();
   readonly cmdline = new CommandLine();
+  /** The task that runs. */
+  current: task_struct = idle_task();
 
   // arch/x86
   readonly boot = new BootState();
@@ -65,7 +70,9 @@ export class Kernel {
   // mm
   readonly memblock = new Memblock();
   readonly mm = new MmState();
+  readonly page_alloc: PageAllocState;
   readonly percpu = new PercpuState();
+  readonly vm_event: VmEventState;
   readonly zonelists = new ZonelistState();
   readonly watermark = new WatermarkState();
   readonly khugepaged: KhugepagedState;
@@ -79,6 +86,8 @@ export class Kernel {
     this.config = config;
     this.cpus = new CpuState(config.NR_CPUS);
     this.recorded = recorded;
+    this.page_alloc = new PageAllocState(config.CMA, config.TRANSPARENT_HUGEPAGE !== false);
+    this.vm_event = new VmEventState(config.NR_CPUS);
     this.init_on = new InitOnState(config.INIT_ON_ALLOC_DEFAULT_ON);
     this.khugepaged = new KhugepagedState(config.TRANSPARENT_HUGEPAGE);
   }

@@ -6,6 +6,7 @@
 import { RAM_CHUNK_SHIFT, type Ram } from '../arch/x86/hw.ts';
 import { MAX_NR_ZONES, MAX_ZONELISTS, pglist_data, zone, zone_names, zonelist, zoneref } from '../include/mmzone.ts';
 import { type nid_t, PAGE_OFFSET_HI, type pfn_t, type phys_addr_t } from '../include/types.ts';
+import type { ZoneCpu } from './zone_cpu.ts';
 
 const TWO_32 = 2 ** 32;
 const CHUNK = 2 ** RAM_CHUNK_SHIFT;
@@ -46,6 +47,8 @@ export class Zone {
   readonly idx: number;
   readonly nid: nid_t;
   readonly name: string;
+  /** By CPU: what zone_cpu() has made of the per-cpu parts. */
+  readonly cpus: ZoneCpu[] = [];
 
   constructor(ram: Ram, pa: phys_addr_t, nid: nid_t, idx: number) {
     this.pa = pa;
@@ -193,12 +196,14 @@ export class Zone {
   }
   set per_cpu_pageset(offset: number) {
     this.set64(Z.per_cpu_pageset, offset);
+    this.cpus.length = 0;
   }
   get per_cpu_zonestats(): number {
     return this.get64(Z.per_cpu_zonestats);
   }
   set per_cpu_zonestats(offset: number) {
     this.set64(Z.per_cpu_zonestats, offset);
+    this.cpus.length = 0;
   }
   /** The global counter, without what CPUs hold in their diffs; may be negative for a moment. */
   vm_stat(item: number): number {

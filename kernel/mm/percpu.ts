@@ -33,6 +33,7 @@ import { for_each_node_mask, node_isset, nodes_weight } from '../lib/nodemask.ts
 import { pr_info, pr_warn } from '../lib/printk.ts';
 import { memblock_phys_free } from './memblock.ts';
 import { memblock_alloc_try_nid_raw } from './memblock_alloc.ts';
+import { forget_zone_cpus } from './zone_cpu.ts';
 
 /** MAX_DMA_ADDRESS: per-cpu areas stay above it where they can. */
 const GOAL = 16 << 20;
@@ -51,10 +52,11 @@ export class PercpuState {
   dyn_end = 0;
   /** numa_node of each CPU; the same as the per-cpu variable. */
   readonly numa_node: nid_t[] = [];
+  /** The CPU that runs. Every one but the first is idle while the kernel boots. */
+  cpu = 0;
 }
 
-/** Every CPU but the first is idle while the kernel boots. */
-export const smp_processor_id = (_k: Kernel): number => 0;
+export const smp_processor_id = (k: Kernel): number => k.percpu.cpu;
 /** The node of the CPU that this runs on. */
 export const numa_node_id = (k: Kernel): nid_t => k.percpu.numa_node[smp_processor_id(k)] ?? 0;
 
@@ -233,6 +235,7 @@ export function setup_per_cpu_areas(k: Kernel): void {
     hw.ram.set_u32(base + offset.numa_node, node);
     percpu.numa_node[cpu] = node;
   }
+  forget_zone_cpus(k);
   setup_node_to_cpumask_map(k);
 }
 

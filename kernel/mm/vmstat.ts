@@ -5,12 +5,16 @@
 // which come with those who have something to count.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
-import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { cpumask_of_node } from '../arch/x86/numa.ts';
 import {
   NR_VM_NODE_STAT_ITEMS,
   NR_VM_NUMA_EVENT_ITEMS,
   NR_VM_ZONE_STAT_ITEMS,
+  NUMA_FOREIGN,
+  NUMA_HIT,
+  NUMA_LOCAL,
+  NUMA_MISS,
+  NUMA_OTHER,
   per_cpu_nodestat,
   per_cpu_zonestat,
   WMARK_HIGH,
@@ -18,21 +22,18 @@ import {
   WMARK_MIN,
 } from '../include/mmzone.ts';
 import { PAGE_SHIFT, type phys_addr_t } from '../include/types.ts';
+import { PZS_NUMA_EVENT, PZS_STAT_THRESHOLD } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask, node_isset, node_set, nodes_empty, nodes_weight } from '../lib/nodemask.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { for_each_online_pgdat, for_each_populated_zone } from './mmzone_iter.ts';
-import { per_cpu_ptr, smp_processor_id } from './percpu.ts';
+import { numa_node_id, per_cpu_ptr } from './percpu.ts';
+import { zone_cpu } from './zone_cpu.ts';
 
 const STAT_THRESHOLD = per_cpu_zonestat.offset.stat_threshold;
 const NUMA_EVENT = per_cpu_zonestat.offset.vm_numa_event;
 const NODE_THRESHOLD = per_cpu_nodestat.offset.stat_threshold;
 const NODE_DIFF = per_cpu_nodestat.offset.vm_node_stat_diff;
-
-const CHUNK = 2 ** RAM_CHUNK_SHIFT;
-const THRESHOLD_WORD = STAT_THRESHOLD >>> 2;
-/** What brings the threshold's byte to the top of its word. */
-const THRESHOLD_SHIFT = 24 - ((STAT_THRESHOLD & 3) << 3);
 
 /** An s8 in RAM. */
 const s8 = (k: Kernel, pa: phys_addr_t): number => (k.hw.ram.u8(pa) << 24) >> 24;
@@ -46,25 +47,19 @@ function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: number): vo
   k.mm.vm_zone_stat[item]! += x;
 }
 
-/**
- * Counts for this CPU. Context: preemption disabled.
- *
- * On the path of every allocation, so diff and threshold are read as bytes of words: a struct per_cpu_zonestat is
- * aligned to 8 bytes and straddles no chunk.
- */
+/** Counts for this CPU. Context: preemption disabled. */
 export function __mod_zone_page_state(k: Kernel, zone: Zone, item: number, delta: number): void {
-  const stats = zonestats(k, zone, smp_processor_id(k));
-  const words = k.hw.ram.words(Math.floor(stats / CHUNK));
-  const first = (stats & (CHUNK - 1)) >>> 2;
-  const at = first + (item >>> 2);
+  const c = zone_cpu(k, zone, k.percpu.cpu);
+  const words = c.stat_words;
+  const at = c.stat_base + (item >>> 2);
   const shift = (item & 3) << 3;
   const word = words[at]!;
   const x = delta + ((word << (24 - shift)) >> 24);
-  const threshold = (words[first + THRESHOLD_WORD]! << THRESHOLD_SHIFT) >> 24;
+  const threshold = words[c.stat_base + PZS_STAT_THRESHOLD]! >> 24;
   const rest = word & ~(0xff << shift);
   if (x > threshold || x < -threshold) {
-    zone_page_state_add(k, x, zone, item);
     words[at] = rest;
+    zone_page_state_add(k, x, zone, item);
   } else {
     words[at] = rest | ((x & 0xff) << shift);
   }
@@ -75,6 +70,32 @@ export const zone_page_state = (zone: Zone, item: number): number => Math.max(0,
 export const node_page_state_pages = (pgdat: PgData, item: number): number => Math.max(0, pgdat.vm_stat(item));
 /** The sum over all zones, likewise. */
 export const global_zone_page_state = (k: Kernel, item: number): number => Math.max(0, k.mm.vm_zone_stat[item]!);
+
+/** The zone's counter with the diffs of CPUs. */
+export function zone_page_state_snapshot(k: Kernel, zone: Zone, item: number): number {
+  let x = zone.vm_stat(item);
+  for (const cpu of for_each_online_cpu(k)) x += s8(k, zonestats(k, zone, cpu) + item);
+  return Math.max(0, x);
+}
+
+/** Counts events of enum numa_stat_item for this CPU. */
+export function __count_numa_events(k: Kernel, zone: Zone, item: number, delta: number): void {
+  const c = zone_cpu(k, zone, k.percpu.cpu);
+  const words = c.stat_words;
+  const i = c.stat_base + PZS_NUMA_EVENT + 2 * item;
+  const lo = (words[i]! >>> 0) + delta;
+  words[i] = lo;
+  if (lo > 0xffffffff) words[i + 1]!++;
+}
+
+/** Who asked for `nr_account` pages, and whose node they came from. */
+export function zone_statistics(k: Kernel, preferred_zone: Zone, zone: Zone, nr_account: number): void {
+  if (!k.page_alloc.vm_numa_stat) return;
+  const hit = zone.nid === preferred_zone.nid;
+  __count_numa_events(k, zone, hit ? NUMA_HIT : NUMA_MISS, nr_account);
+  if (!hit) __count_numa_events(k, preferred_zone, NUMA_FOREIGN, nr_account);
+  __count_numa_events(k, zone, zone.nid === numa_node_id(k) ? NUMA_LOCAL : NUMA_OTHER, nr_account);
+}
 
 /** Hands one CPU's diffs on to zones and nodes. */
 function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {

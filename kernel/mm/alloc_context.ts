@@ -1,0 +1,23 @@
+// What a request has come to, for those who look for its pages (Linux: mm/internal.h struct alloc_context).
+
+import type { nid_t } from '../include/types.ts';
+import type { nodemask_t } from '../lib/nodemask.ts';
+import type { Zone } from './mmzone.ts';
+
+const NO_ZONES: readonly Zone[] = [];
+
+export class alloc_context {
+  /** Where the zonelist is that `zones` came from: preferred node, and which of its lists. */
+  preferred_nid: nid_t = 0;
+  list = 0;
+  /** The zonelist up to highest_zoneidx. */
+  zones: readonly Zone[] = NO_ZONES;
+  /** null: every node. */
+  nodemask: nodemask_t | null = null;
+  /** preferred_zoneref: where in `zones` the search begins; zones.length if the mask leaves none. */
+  preferred = 0;
+  migratetype = 0;
+  highest_zoneidx = 0;
+  /** __GFP_WRITE: nodes over their share of dirty pages are passed over. */
+  spread_dirty_pages = false;
+}

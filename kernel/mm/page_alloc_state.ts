@@ -1,0 +1,54 @@
+// What the page allocator keeps outside of the structures in RAM (Linux: globals of mm/page_alloc.c and mm/vmstat.c),
+// and the calls it makes to those who can do something about a shortage.
+
+import { GFP_BOOT_MASK } from '../include/gfp_types.ts';
+import type { gfp_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { alloc_context } from './alloc_context.ts';
+import type { Zone } from './mmzone.ts';
+
+/** Reclaim, compaction and the OOM killer, as the slow path calls them. */
+export interface ReclaimHooks {
+  wakeup_kswapd(k: Kernel, zone: Zone, gfp: gfp_t, order: number, highest_zoneidx: number): void;
+  /** @returns how many pages were freed */
+  try_to_free_pages(k: Kernel, ac: alloc_context, order: number, gfp: gfp_t): number;
+  /** @returns a compact_result */
+  try_to_compact_pages(
+    k: Kernel,
+    gfp: gfp_t,
+    order: number,
+    alloc_flags: number,
+    ac: alloc_context,
+    prio: number,
+  ): number;
+  /** @returns whether someone was killed, or is dying already */
+  out_of_memory(k: Kernel, ac: alloc_context, gfp: gfp_t, order: number): boolean;
+}
+
+export class PageAllocState {
+  /** What any request may ask for: less while the system boots. */
+  gfp_allowed_mask: gfp_t = GFP_BOOT_MASK;
+  /** Of the request on the fast path. Nothing on it sleeps, so there is never more than one; who may sleep copies it. */
+  readonly ac = new alloc_context();
+  /** null: nothing can be reclaimed, compacted or killed. */
+  reclaim: ReclaimHooks | null = null;
+  /** ALLOC_CMA if there may be CMA pages, else 0. */
+  readonly alloc_cma: number;
+  readonly cma: boolean;
+  /** The order of transparent huge pages, which have per-cpu lists; -1 without them. */
+  readonly thp_order: number;
+  /** sysctl vm.zone_reclaim_mode. */
+  node_reclaim_mode = 0;
+  /** Static key vm_numa_stat_key: sysctl vm.numa_stat. */
+  vm_numa_stat = true;
+  /** pages_check reports so far, for bad_page()'s rate limit. */
+  readonly bad_page = { resume: 0, nr_shown: 0, nr_unshown: 0 };
+  /** warn_alloc()'s rate limit: start of the current interval in virtual nanoseconds, reports in it, reports withheld. */
+  readonly nopage_rs = { begin: -1, printed: 0, missed: 0 };
+
+  constructor(cma: boolean, thp: boolean) {
+    this.cma = cma;
+    this.alloc_cma = cma ? 0x80 : 0;
+    this.thp_order = thp ? 9 : -1;
+  }
+}

@@ -1,0 +1,31 @@
+// The task that runs (Linux: include/linux/sched.h), as far as memory management asks: before there is a scheduler, the
+// boot CPU's idle task.
+
+export const PF_EXITING = 0x00000004;
+export const PF_WQ_WORKER = 0x00000020;
+export const PF_DUMPCORE = 0x00000200;
+export const PF_MEMALLOC = 0x00000800;
+export const PF_MEMALLOC_NOFS = 0x00040000;
+export const PF_MEMALLOC_NOIO = 0x00080000;
+export const PF_KTHREAD = 0x00200000;
+export const PF_MEMALLOC_PIN = 0x10000000;
+
+export class task_struct {
+  pid: number;
+  comm: string;
+  /** PF_*. */
+  flags: number;
+  /** Of a real-time scheduling class. */
+  rt = false;
+  /** signal->oom_mm: chosen by the OOM killer. */
+  oom_victim = false;
+
+  constructor(pid: number, comm: string, flags: number) {
+    this.pid = pid;
+    this.comm = comm;
+    this.flags = flags;
+  }
+}
+
+/** Linux: init_task. */
+export const idle_task = (): task_struct => new task_struct(0, 'swapper/0', PF_KTHREAD);
