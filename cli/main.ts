@@ -1,12 +1,18 @@
 // The command line: finds the command, parses its options, and sees to it that whatever goes wrong reaches the user as
 // one clear line a problem and an exit code, never as an exception.
 
+import { EngineError } from '../emu/engine.ts';
+import { GuestFault } from '../emu/fault.ts';
 import { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
+import { benchCommand } from './bench.ts';
+import { bootCommand } from './boot.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
+import { LabError } from './lab.ts';
 import { commandHelp, generalHelp, parseOptions } from './options.ts';
+import { oracleCommand } from './oracle.ts';
 import { testCommand } from './test.ts';
 
-const commands: readonly Command[] = [testCommand];
+const commands: readonly Command[] = [bootCommand, oracleCommand, testCommand, benchCommand];
 
 const notes = [
   '`pgdat COMMAND --help` lists the options of a command.',
@@ -57,6 +63,10 @@ function report(error: unknown, name: string, output: Output): number {
   if (error instanceof UsageError) {
     for (const problem of error.problems) output.err(`pgdat ${name}: ${problem}\n`);
     return EXIT_USAGE;
+  }
+  if (error instanceof EngineError || error instanceof LabError || error instanceof GuestFault) {
+    output.err(`pgdat ${name}: ${error.message}\n`);
+    return EXIT_FAILED;
   }
   if (error instanceof KernelPanic) output.err(`Kernel panic - not syncing: ${error.message}\n`);
   else if (error instanceof KernelBug) output.err(`${error.message}\n`);

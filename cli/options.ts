@@ -2,7 +2,10 @@
 // options (`-m 4G`, `-numa node,...`) are not known here; a command that takes them is handed what is left, in order.
 
 export interface OptionSpec {
-  /** As documented: `--json`, `-append`. One dash or two are both taken, as QEMU takes them. */
+  /**
+   * As documented: `--json`, `-append`. What has one dash is taken with two as well, as QEMU takes its own; what has two
+   * needs both, so that `-machine q35` is QEMU's and `--machine FILE` ours.
+   */
   readonly name: string;
   /** Placeholder of its value in the help; null: the option is a switch. */
   readonly value: string | null;
@@ -33,7 +36,8 @@ export interface ParsedOptions {
   readonly errors: readonly string[];
 }
 
-const bare = (name: string): string => name.replace(/^--?/, '');
+const isNamed = ({ name }: OptionSpec, token: string): boolean =>
+  token === name || (!name.startsWith('--') && token === `-${name}`);
 
 export function parseOptions(command: CommandSpec, argv: readonly string[]): ParsedOptions {
   const values = new Map<string, string>();
@@ -56,8 +60,8 @@ export function parseOptions(command: CommandSpec, argv: readonly string[]): Par
       continue;
     }
     const equals = token.indexOf('=');
-    const name = bare(equals < 0 ? token : token.slice(0, equals));
-    const option = command.options.find((one) => bare(one.name) === name);
+    const name = equals < 0 ? token : token.slice(0, equals);
+    const option = command.options.find((one) => isNamed(one, name));
     if (option === undefined) {
       if (command.rest === 'qemu') rest.push(token);
       else errors.push(`unknown option '${token}'`);

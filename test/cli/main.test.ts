@@ -45,7 +45,8 @@ describe('options', () => {
   it.each([
     ['a value apart', echo, ['-append', 'mem=1G quiet', 'f'], [{ '-append': 'mem=1G quiet' }, ['f']]],
     ['a value after =', echo, ['--append=mem=1G', 'f'], [{ '-append': 'mem=1G' }, ['f']]],
-    ['one dash or two', echo, ['-json', '-firmware', 'none', 'f'], [{ '--json': '', '--firmware': 'none' }, ['f']]],
+    ['one dash is taken as two', echo, ['--append', 'x', '--json', 'f'], [{ '-append': 'x', '--json': '' }, ['f']]],
+    ['two dashes are not one', qemu_echo, ['-json', '-firmware', 'none'], [{}, ['-json', '-firmware', 'none']]],
     ['the last of a repeated one', echo, ['-append', 'a', '-append', 'b', 'f'], [{ '-append': 'b' }, ['f']]],
     ['operands after --', echo, ['--', '--json'], [{}, ['--json']]],
     ['a value that begins with a dash', echo, ['-append', '-x', 'f'], [{ '-append': '-x' }, ['f']]],

@@ -1,0 +1,161 @@
+// `pgdat bench`: what things cost on this host. Whole processes are measured, from exec to exit, as a user waits for
+// them; the stages inside are what the process itself says (`pgdat boot --times`).
+
+import { spawnSync } from 'node:child_process';
+import { parseQemuOptions } from '../emu/config/qemu_options.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from './command.ts';
+
+interface Subject {
+  readonly name: string;
+  readonly options: readonly string[];
+}
+
+const node = (nid: number, size: string): string[] => [
+  '-object',
+  `memory-backend-ram,id=m${nid},size=${size}`,
+  '-numa',
+  `node,nodeid=${nid},memdev=m${nid},cpus=${nid}`,
+];
+
+const subjects: readonly Subject[] = [
+  { name: 'default: 4 GiB on 2 nodes', options: [] },
+  {
+    name: '64 GiB on 4 nodes',
+    options: ['-m', '64G', '-smp', '4', ...[0, 1, 2, 3].flatMap((nid) => node(nid, '16G'))],
+  },
+];
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return { median, min: sorted[0]!, max: sorted.at(-1)! };
+}
+
+interface Measured {
+  readonly name: string;
+  readonly firmware: string;
+  readonly runs: number;
+  readonly wall_ms: Spread;
+  readonly peak_rss_mib: Spread;
+  /** struct page for every page of RAM. */
+  readonly memory_map_mib: number;
+  readonly stages: readonly { readonly name: string; readonly ms: Spread }[];
+}
+
+interface Run {
+  readonly wall_ms: number;
+  readonly peak_rss_mib: number;
+  readonly stages: readonly { readonly name: string; readonly ms: number }[];
+}
+
+export const benchCommand: Command = {
+  spec: {
+    name: 'bench',
+    operands: 'boot',
+    summary: 'measures whole boots: time by stage, and resident memory against the memory map',
+    options: [
+      { name: '--runs', value: 'N', choices: [], help: 'boots of each machine (default 9)' },
+      {
+        name: '--firmware',
+        value: 'bios|none',
+        choices: ['bios', 'none'],
+        help: 'one of the two (default: both in turn)',
+      },
+      { name: '--json', value: null, choices: [], help: 'the numbers as data' },
+    ],
+    rest: 'operands',
+    operand_count: [1, 1],
+    notes: ['Prints medians with the fastest and the slowest run. Nothing else should run on the host meanwhile.'],
+  },
+  run(values, [what], output) {
+    if (what !== 'boot') throw new UsageError([`cannot measure '${what}'; what can be measured: boot`]);
+    const runs = Number(values.get('--runs') ?? 9);
+    if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
+      throw new UsageError([`--runs is a number from 1 to 1000, found '${values.get('--runs')}'`]);
+    }
+    const firmwares = values.has('--firmware') ? [values.get('--firmware')!] : ['bios', 'none'];
+    const results: Measured[] = [];
+    for (const subject of subjects) {
+      for (const firmware of firmwares) {
+        const result = measure(subject, firmware, runs);
+        if (typeof result === 'string') {
+          output.err(`pgdat bench: ${subject.name}, --firmware ${firmware}: ${result}\n`);
+          return EXIT_FAILED;
+        }
+        results.push(result);
+        if (!values.has('--json')) output.out(`${textOf(result)}\n`);
+      }
+    }
+    if (values.has('--json')) output.out(`${JSON.stringify({ boot: results }, null, 1)}\n`);
+    return EXIT_OK;
+  },
+};
+
+/** @returns the numbers, or what went wrong */
+function measure({ name, options }: Subject, firmware: string, runs: number): Measured | string {
+  const argv = ['boot', '--times', '--firmware', firmware, ...options];
+  // The first run may build, and fills the host's caches.
+  const measured: Run[] = [];
+  for (let i = 0; i <= runs; i++) {
+    const run = runOnce(argv);
+    if (typeof run === 'string') return run;
+    if (i > 0) measured.push(run);
+  }
+  const stages = measured[0]!.stages.map((stage, i) => ({
+    name: stage.name,
+    ms: spread(measured.map((run) => run.stages[i]!.ms)),
+  }));
+  return {
+    name,
+    firmware,
+    runs,
+    wall_ms: spread(measured.map((run) => run.wall_ms)),
+    peak_rss_mib: spread(measured.map((run) => run.peak_rss_mib)),
+    memory_map_mib: memoryMapMib(options),
+    stages,
+  };
+}
+
+function runOnce(argv: readonly string[]): Run | string {
+  const begun = performance.now();
+  const child = spawnSync(process.execPath, [process.argv[1]!, ...argv], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const wall_ms = performance.now() - begun;
+  if (child.status !== 0) return child.stderr.trim().split('\n')[0] ?? `exit code ${child.status}`;
+  const rss = /^ *([\d.]+) MiB resident/m.exec(child.stderr);
+  const stages = [...child.stderr.matchAll(/^ *([\d.]+) ms {2}(\w+)$/gm)];
+  return {
+    wall_ms,
+    peak_rss_mib: Number(rss?.[1]),
+    stages: stages.map((match) => ({ name: match[2]!, ms: Number(match[1]) })),
+  };
+}
+
+function memoryMapMib(options: readonly string[]): number {
+  const parsed = parseQemuOptions(options);
+  if ('errors' in parsed) throw new UsageError(parsed.errors);
+  const bytes = parsed.config.layout.ram.reduce((sum, { start, end }) => sum + end - start, 0);
+  return ((bytes / 4096) * 64) / 2 ** 20;
+}
+
+function textOf({ name, firmware, runs, wall_ms, peak_rss_mib, memory_map_mib, stages }: Measured): string {
+  const range = ({ median, min, max }: Spread, digits: number) =>
+    `${median.toFixed(digits).padStart(9)}  (${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+  const over = peak_rss_mib.median - memory_map_mib;
+  return [
+    `${name}, --firmware ${firmware}, median of ${runs} (fastest to slowest)`,
+    `${range(wall_ms, 0)} ms   whole process`,
+    `${range(peak_rss_mib, 0)} MiB  resident at most: the memory map's ${memory_map_mib} MiB and ${over.toFixed(0)} MiB`,
+    ...stages.filter(({ ms }) => ms.median >= 0.05).map((stage) => `${range(stage.ms, 2)} ms   ${stage.name}`),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,110 @@
+// `pgdat boot`: one machine, from power-on to the free lists.
+
+import { existsSync } from 'node:fs';
+import type { MachineConfig } from '../emu/config/machine_config.ts';
+import { readMachineFile } from '../emu/config/machine_file.ts';
+import { parseQemuOptions } from '../emu/config/qemu_options.ts';
+import type { FirmwareMode } from '../firmware/install.ts';
+import { presets } from '../kernel/config.ts';
+import { KernelBug } from '../kernel/lib/bug.ts';
+import { bootResult, bootSummary } from './boot_result.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { bootLab, type Lab } from './lab.ts';
+
+export const bootCommand: Command = {
+  spec: {
+    name: 'boot',
+    operands: '[QEMU OPTIONS]',
+    summary: 'boots a machine and prints the log, /proc/buddyinfo and the zones',
+    options: [
+      { name: '-append', value: 'PARAMETERS', choices: [], help: "the kernel's command line" },
+      {
+        name: '--firmware',
+        value: 'bios|none',
+        choices: ['bios', 'none'],
+        help: 'run the ROM on the emulated CPU (default), or leave in RAM what it would',
+      },
+      { name: '--machine', value: 'FILE', choices: [], help: 'a machine described in JSON, firmware bytes and all' },
+      {
+        name: '--config',
+        value: 'debian|recorder',
+        choices: Object.keys(presets),
+        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases",
+      },
+      { name: '--json', value: null, choices: [], help: 'the result as data, nothing else on standard output' },
+      { name: '--times', value: null, choices: [], help: 'what each stage took, and the peak of resident memory' },
+    ],
+    rest: 'qemu',
+    operand_count: [0, 0],
+    notes: [
+      "QEMU's topology options describe the machine: -machine pc|q35, -m, -smp, -object memory-backend-ram, -numa.",
+      'Without any: pc, 4 GiB, 2 CPUs, 2 nodes. Exit code 1 if the kernel panics.',
+    ],
+  },
+  run(values, rest, output) {
+    const machine = machineOf(values.get('--machine') ?? null, rest, output);
+    const json = values.has('--json');
+    // A PC's serial line ends its lines with CR LF.
+    const onSerial = json ? {} : { onSerial: (text: string) => output.out(text.replaceAll('\r', '')) };
+    const lab = bootLab({
+      machine,
+      kernel: presets[(values.get('--config') ?? 'debian') as keyof typeof presets],
+      cmdline: values.get('-append') ?? '',
+      firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
+      ...onSerial,
+    });
+    const { kernel, stopped } = lab;
+    const times = values.has('--times') ? timesOf(lab) : null;
+    if (json) {
+      const result = stopped === null ? bootResult(kernel) : { log: kernel.log.records.map(({ text }) => text) };
+      const panic = stopped === null ? null : stopped.message;
+      output.out(`${JSON.stringify({ panic, ...result, ...(times === null ? {} : { times }) }, null, 1)}\n`);
+    } else {
+      if (stopped === null) output.out(`\n${bootSummary(kernel)}`);
+      if (times !== null) output.err(timesText(times));
+    }
+    // A panic has been printed by the kernel, unless nobody listened.
+    if (stopped instanceof KernelBug) output.err(`${stopped.message}\n`);
+    else if (stopped !== null && (json || kernel.log.console === null)) {
+      output.err(`Kernel panic - not syncing: ${stopped.message}\n`);
+    }
+    return stopped === null ? EXIT_OK : EXIT_FAILED;
+  },
+};
+
+export function machineOf(file: string | null, options: readonly string[], output: Output): MachineConfig {
+  if (file !== null && options.length > 0) {
+    throw new UsageError([
+      `--machine ${file} describes a whole machine: no QEMU options beside it (${options.join(' ')})`,
+    ]);
+  }
+  if (file !== null && /^(pc|q35|type=)/.test(file) && !existsSync(file)) {
+    throw new UsageError([
+      `--machine ${file}: no such file; QEMU's machine type is chosen with one dash: -machine ${file}`,
+    ]);
+  }
+  const parsed = file === null ? parseQemuOptions(options) : readMachineFile(file);
+  if ('errors' in parsed) throw new UsageError(parsed.errors);
+  for (const warning of parsed.warnings) output.err(`pgdat: warning: ${warning}\n`);
+  return parsed.config;
+}
+
+interface Times {
+  readonly stages: Lab['stages'];
+  readonly total_ms: number;
+  readonly peak_rss_kib: number;
+}
+
+const timesOf = ({ stages }: Lab): Times => ({
+  stages,
+  total_ms: stages.reduce((sum, { ms }) => sum + ms, 0),
+  peak_rss_kib: process.resourceUsage().maxRSS,
+});
+
+const timesText = ({ stages, total_ms, peak_rss_kib }: Times): string =>
+  [
+    ...stages.map(({ name, ms }) => `${ms.toFixed(2).padStart(9)} ms  ${name}`),
+    `${total_ms.toFixed(2).padStart(9)} ms  all stages`,
+    `${(peak_rss_kib / 1024).toFixed(1).padStart(9)} MiB resident at most`,
+    '',
+  ].join('\n');

@@ -1,0 +1,66 @@
+// `pgdat oracle`: recorded cases against ours, one line each.
+
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { EngineError } from '../emu/engine.ts';
+import type { FirmwareMode } from '../firmware/install.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from './command.ts';
+import { LabError } from './lab.ts';
+import { baseName, readCaseFile } from './oracle/case_file.ts';
+import { CaseError } from './oracle/fields.ts';
+import { checkCase } from './oracle/index.ts';
+
+export const oracleCommand: Command = {
+  spec: {
+    name: 'oracle',
+    operands: 'FILE...',
+    summary: 'checks recorded cases: what Linux did, against what ours does',
+    options: [
+      {
+        name: '--firmware',
+        value: 'bios|none',
+        choices: ['bios', 'none'],
+        help: 'run the ROM on the emulated CPU, or leave in RAM what it would (none, the default)',
+      },
+    ],
+    rest: 'operands',
+    operand_count: [1, Number.POSITIVE_INFINITY],
+    notes: [
+      'Boot cases and real machines are told apart by what is in the file; it may be gzipped. A folder stands for the',
+      'cases in it. A failure is followed by the first difference. Exit code 1 if any case fails.',
+    ],
+  },
+  run(values, operands, output) {
+    const firmware = (values.get('--firmware') ?? 'none') as FirmwareMode;
+    const files = operands.flatMap(filesOf);
+    let failed = 0;
+    for (const path of files) {
+      const { name, problem } = check(path, firmware);
+      if (problem !== null) failed++;
+      output.out(problem === null ? `ok ${name}\n` : `not ok ${name} - ${problem.replace(/\s*\n\s*/g, ' | ')}\n`);
+    }
+    output.out(`${files.length - failed} passed, ${failed} failed\n`);
+    return failed > 0 ? EXIT_FAILED : EXIT_OK;
+  },
+};
+
+function filesOf(path: string): string[] {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
+  const names = readdirSync(path).filter((name) => /\.json(\.gz)?$/.test(name));
+  if (names.length === 0) throw new UsageError([`${path}: no *.json or *.json.gz in this folder`]);
+  return names.sort().map((name) => join(path, name));
+}
+
+/** Whatever goes wrong with one case is that case's result; the next one is tried all the same. */
+function check(path: string, firmware: FirmwareMode): { name: string; problem: string | null } {
+  let name = baseName(path);
+  try {
+    const file = readCaseFile(path);
+    name = file.name;
+    return { name, problem: checkCase(file, firmware) };
+  } catch (error) {
+    if (error instanceof EngineError || error instanceof LabError) throw error;
+    const problem = error instanceof Error ? error.message : String(error);
+    return { name, problem: error instanceof CaseError ? problem : `internal error: ${problem}` };
+  }
+}

@@ -1,0 +1,84 @@
+// Runs one recorded case of any kind and says the first thing that differs.
+
+import type { MachineConfig } from '../../emu/config/machine_config.ts';
+import { parseQemuOptions } from '../../emu/config/qemu_options.ts';
+import type { FirmwareMode } from '../../firmware/install.ts';
+import { recorder } from '../../kernel/config.ts';
+import { bootLab, type Lab } from '../lab.ts';
+import { type BootCase, readBootCase } from './boot_case.ts';
+import { compareFirmware, compareKernel, noSnapshots, takeSnapshots } from './boot_check.ts';
+import type { CaseFile } from './case_file.ts';
+import { type Difference, differenceText } from './compare.ts';
+import { CaseError } from './fields.ts';
+import { type RealMachine, readRealMachine } from './real_case.ts';
+import { compareRealMachine, realMachineCmdline, realMachineKernel } from './real_check.ts';
+import { realMachineConfig } from './real_config.ts';
+
+/** @returns null when all agrees, else what does not, in one line */
+export function checkCase(file: CaseFile, firmware: FirmwareMode): string | null {
+  try {
+    switch (file.kind) {
+      case 'boot':
+        return textOf(checkBoot(readBootCase(file.fields), firmware));
+      case 'real machine':
+        return textOf(checkRealMachine(readRealMachine(file.fields), firmware));
+      case 'alloc':
+        return 'allocation cases are not supported yet';
+    }
+  } catch (error) {
+    if (error instanceof CaseError) return error.message;
+    throw error;
+  }
+}
+
+const textOf = (difference: Difference | null): string | null =>
+  difference === null ? null : differenceText(difference);
+
+export function checkBoot(boot: BootCase, firmware: FirmwareMode): Difference | null {
+  const snapshots = noSnapshots();
+  let reported: Difference | null = null;
+  const lab = bootLab({
+    machine: machineOf(boot),
+    kernel: recorder,
+    cmdline: boot.cmdline,
+    firmware,
+    recorded: boot.reserved,
+    onFirmwareDone: (machine, boot_params) => {
+      reported = compareFirmware(boot, machine.ram, boot_params);
+    },
+    afterStage: (stage, k) => takeSnapshots(snapshots, stage, k),
+  });
+  try {
+    return reported ?? unfinished(lab) ?? compareKernel(boot, snapshots, lab.kernel);
+  } finally {
+    lab.machine.close();
+  }
+}
+
+/** The machine of the case's QEMU options, with the tables that were put in place of what those make. */
+function machineOf(boot: BootCase): MachineConfig {
+  const parsed = parseQemuOptions(boot.qemu);
+  if ('errors' in parsed) throw new CaseError(`qemu: ${parsed.errors.join('; ')}`);
+  const acpi = Object.fromEntries(boot.acpi_overridden.map((name) => [name, boot.acpi[name]]));
+  return { ...parsed.config, acpi: { ...parsed.config.acpi, ...acpi } };
+}
+
+export function checkRealMachine(machine: RealMachine, firmware: FirmwareMode): Difference | null {
+  const lab = bootLab({
+    machine: realMachineConfig(machine),
+    kernel: realMachineKernel(machine),
+    cmdline: realMachineCmdline(machine),
+    firmware,
+    gbpages: true,
+    // The layout is all there is to compare: free lists of a machine that ran for a while are not in its log.
+    until: 'build_all_zonelists',
+  });
+  try {
+    return unfinished(lab) ?? compareRealMachine(machine, lab.kernel);
+  } finally {
+    lab.machine.close();
+  }
+}
+
+const unfinished = ({ stopped }: Lab): Difference | null =>
+  stopped === null ? null : { where: 'boot', expected: 'to finish', found: `${stopped.name}: ${stopped.message}` };

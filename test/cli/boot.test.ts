@@ -1,0 +1,100 @@
+// `pgdat boot` as a user sees it: log, lists and zones; data; refusals; panics.
+
+import { describe, expect, it } from 'vitest';
+import { bootCommand } from '../../cli/boot.ts';
+import { dispatch } from '../../cli/main.ts';
+import { Captured } from '../support/capture.ts';
+
+async function boot(...argv: string[]) {
+  const output = new Captured();
+  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', ...argv], output);
+  return { code, out: output.stdout, err: output.stderr };
+}
+
+describe('text', () => {
+  it('is the log, then /proc/buddyinfo, then the zones', async () => {
+    const { code, out, err } = await boot('-machine', 'pc', '-m', '256M', '--config', 'recorder');
+    expect([code, err]).toEqual([0, '']);
+    const lines = out.trimEnd().split('\n');
+    const buddyinfo = lines.indexOf('/proc/buddyinfo');
+    expect(lines[0]).toMatch(/^\[ {4}0\.000000\] Linux version 6\.1\./);
+    expect(lines.slice(0, buddyinfo - 1).every((line) => line.startsWith('['))).toBe(true);
+    expect(lines.slice(buddyinfo).map((line) => line.replace(/ [\s\d(,)]+$/, ''))).toEqual([
+      '/proc/buddyinfo',
+      'Node 0, zone      DMA',
+      'Node 0, zone    DMA32',
+      '',
+      expect.stringMatching(
+        /^zones, in pages +start_pfn +spanned +present +managed +cma +free +min +low +high +protection/,
+      ),
+      'Node 0, zone      DMA',
+      'Node 0, zone    DMA32',
+    ]);
+    expect(out).not.toContain('\r');
+  });
+
+  it('can say what each stage took, on standard error', async () => {
+    const { out, err } = await boot('-m', '256M', '--times');
+    expect(err).toMatch(/^ +[\d.]+ ms {2}setup_arch$/m);
+    expect(err).toMatch(/^ +[\d.]+ MiB resident at most$/m);
+    expect(out).not.toContain('setup_arch');
+  });
+});
+
+describe('--json', () => {
+  it('is the result as data, the same every time', async () => {
+    const first = await boot('--json', '-m', '256M', '--config', 'recorder', '-append', 'numa=off');
+    expect(first).toMatchObject({ code: 0, err: '' });
+    expect((await boot('--json', '-m', '256M', '--config', 'recorder', '-append', 'numa=off')).out).toBe(first.out);
+    const result = JSON.parse(first.out);
+    expect(result).toMatchObject({ panic: null, config: 'recorder', cmdline: 'numa=off' });
+    expect(result.zones.map((zone: { zone: string }) => zone.zone)).toEqual(['DMA', 'DMA32', 'Normal', 'Movable']);
+    for (const zone of result.zones) {
+      const pages = zone.free_blocks.reduce((sum: number, count: number, order: number) => sum + count * 2 ** order, 0);
+      expect(pages).toBe(zone.free);
+      expect(zone.free).toBeLessThanOrEqual(zone.managed);
+    }
+    expect(result.zonelists).toContain('general 0:DMA32 = 0:DMA32 0:DMA');
+    expect(result.nodes).toEqual([{ node: 0, start_pfn: 1, spanned: 65503, present: 65406 }]);
+    expect(result.log).toContain('NUMA turned off');
+  });
+
+  it('has the panic, and the log up to it', async () => {
+    const { code, out, err } = await boot('--json', '-append', 'memmap=exactmap');
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ panic: 'Invalid user supplied memory map' });
+    expect(err).toBe('Kernel panic - not syncing: Invalid user supplied memory map\n');
+  });
+});
+
+describe('what cannot be', () => {
+  it("a machine that QEMU refuses: all problems, in QEMU's words", async () => {
+    const { code, out, err } = await boot('-m', '64X', '-smp', '0', '--frob');
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain("pgdat boot: -m 64X: Parameter 'size' expects");
+    expect(err).toContain('--frob: invalid option');
+  });
+
+  it('options beside a machine file', async () => {
+    const { code, err } = await boot('--machine', 'm.json', '-m', '4G');
+    expect([code, err]).toEqual([
+      2,
+      'pgdat boot: --machine m.json describes a whole machine: no QEMU options beside it (-m 4G)\n',
+    ]);
+  });
+
+  it("QEMU's machine type with a dash too many", async () => {
+    expect(await boot('--machine', 'q35')).toMatchObject({
+      code: 2,
+      err: "pgdat boot: --machine q35: no such file; QEMU's machine type is chosen with one dash: -machine q35\n",
+    });
+  });
+
+  it("a machine too small for the kernel ends in Linux's panic, and says nothing after it", async () => {
+    const { code, out, err } = await boot('-m', '1M');
+    expect([code, err]).toEqual([1, '']);
+    const last = out.trimEnd().split('\n').slice(-2);
+    expect(last[0]).toMatch(/\] Kernel panic - not syncing: alloc_low_pages/);
+    expect(last[1]).toMatch(/\] ---\[ end Kernel panic - not syncing: alloc_low_pages/);
+  });
+});

@@ -1,0 +1,48 @@
+// `pgdat test`: selection, back ends, exit code. What KTAP looks like is in test/kernel/lib/kunit.test.ts.
+
+import { describe, expect, it } from 'vitest';
+import { dispatch } from '../../cli/main.ts';
+import { testCommand } from '../../cli/test.ts';
+import { Captured } from '../support/capture.ts';
+
+async function run(...argv: string[]) {
+  const output = new Captured();
+  const code = await dispatch([testCommand], ['test', ...argv], output);
+  return { code, lines: output.stdout.trimEnd().split('\n'), err: output.stderr };
+}
+
+describe('pgdat test', () => {
+  it('runs what a glob selects, on the back end that is named', async () => {
+    const { code, lines } = await run('--backend', 'array', 'node*.set_*');
+    expect(lines).toEqual([
+      'KTAP version 1',
+      '1..1',
+      '    KTAP version 1',
+      '    # Subtest: nodemask',
+      '    1..1',
+      '    ok 1 set_and_clear',
+      'ok 1 nodemask',
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it('runs on both back ends unless told otherwise; without an engine the second is skipped', async () => {
+    const { code, lines } = await run('nodemask.clear_all');
+    expect(lines.filter((line) => /^(ok|not ok) /.test(line)).map((line) => line.replace(/ # SKIP.*/, ''))).toEqual([
+      'ok 1 nodemask',
+      'ok 2 nodemask_unicorn',
+    ]);
+    expect(code).toBe(0);
+  });
+
+  it('lists the names without running anything', async () => {
+    const { lines } = await run('--list', 'memblock.add*');
+    expect(lines).toEqual(['memblock.add', 'memblock.add_node', 'memblock.add_many']);
+  });
+
+  it('a glob that selects nothing is refused, with the names there are', async () => {
+    const { code, err } = await run('memblok');
+    expect(code).toBe(2);
+    expect(err).toMatch(/^pgdat test: no test is called 'memblok'; the suites are nodemask, e820, memblock, srat, /);
+  });
+});
