@@ -40,6 +40,12 @@ export function firmwareContents(config: MachineConfig, payload: Payload): Firmw
   if (map.length > MAX_E820_ENTRIES) {
     throw new RangeError(`e820: ${map.length} entries, the BIOS has room for ${MAX_E820_ENTRIES}`);
   }
+  const end = (acpi.tables[0]?.address ?? 0) + acpi.size;
+  if (acpi.tables.some(({ address }) => address < BIOS_BASE) && end > BIOS_BASE) {
+    throw new RangeError(
+      `tablesAt: ${acpi.size} bytes of tables run into the BIOS at 0x${BIOS_BASE.toString(16)}; put them above 1 MiB`,
+    );
+  }
   const post: Piece[] = [{ address: BIOS_BASE + E820_MAP, bytes: biosMap(map) }];
   for (const { address, bytes } of acpi.tables) post.push({ address, bytes });
   if (acpi.rsdp !== null) post.push({ address: BIOS_BASE + RSDP, bytes: acpi.rsdp });

@@ -6,7 +6,7 @@
 
 import type { MachineConfig, MachineType } from '../emu/config/machine_config.ts';
 import type { AddressRange } from '../emu/memory.ts';
-import { ONE_MIB } from './layout.ts';
+import { BIOS_BASE, ONE_MIB, ROM_END } from './layout.ts';
 
 const PAGE_SIZE = 0x1000;
 const ACPI_FILE_UNIT = 0x20000;
@@ -41,6 +41,29 @@ export function tableArea(config: MachineConfig, tablesSize: number): TableArea 
   const start = down(config.type === 'q35' ? tables - AHCI_BUFFERS : tables, PAGE_SIZE);
   return start < ONE_MIB ? null : { start, end, tables };
 }
+
+/** Types of e820 entries that tables may lie in, the likeliest first: ACPI data, ACPI NVS, reserved. */
+const TABLE_TYPES = [3, 4, 2];
+/** Upper memory that a BIOS keeps for itself: below its own segment, above the first page for the sake of scans. */
+const UPPER_MEMORY: AddressRange = { start: 0xe1000, end: BIOS_BASE };
+
+/** Where tables go in a machine whose map is its own: in a place that the map keeps from use, if it has one. */
+export function placeInMap(config: MachineConfig, tablesSize: number): number | null {
+  const { ram } = config.layout;
+  const inRam = (start: number, end: number): boolean =>
+    ram.some((range) => range.start <= start && end <= range.end && end <= ROM_END);
+  for (const wanted of TABLE_TYPES) {
+    const places = (config.e820 ?? [])
+      .filter(({ type }) => type === wanted)
+      .map(({ start, size }) => ({ start: up(Number(start), ACPI_FILE_ALIGN), end: Number(start + size) }))
+      .filter(({ start, end }) => start >= ONE_MIB && start + tablesSize <= end && inRam(start, start + tablesSize));
+    if (places.length > 0) return Math.max(...places.map(({ start }) => start));
+  }
+  if (UPPER_MEMORY.start + tablesSize <= UPPER_MEMORY.end) return UPPER_MEMORY.start;
+  return tableArea(config, tablesSize)?.tables ?? null;
+}
+
+const up = (address: number, to: number): number => Math.ceil(address / to) * to;
 
 const down = (address: number, to: number): number => address - (address % to);
 

@@ -2,7 +2,7 @@
 // it alone needs alignment. Tables of a machine file take the places of ours; damage is done at the very end.
 
 import type { Corruption, MachineConfig } from '../../emu/config/machine_config.ts';
-import { tableArea } from '../table_area.ts';
+import { placeInMap, tableArea } from '../table_area.ts';
 import { dsdt } from './dsdt.ts';
 import { FACS_ALIGN, facs, fadt } from './fadt.ts';
 import { CHECKSUM_OFFSET, fixChecksum, HEADER_SIZE, LENGTH_OFFSET } from './header.ts';
@@ -37,8 +37,8 @@ export function acpiTables(config: MachineConfig): AcpiTables {
   // The FADT's contents depend on addresses, its size does not: a first pass tells where everything goes.
   const sizes = contents(config, 0, 0);
   const size = totalSize(sizes, config.xsdt);
-  const base = config.tablesAt ?? tableArea(config, size)?.tables ?? null;
-  if (base === null) return { tables: [], rsdp: null, size: 0 };
+  const base = config.tablesAt ?? (config.e820 === null ? tableArea(config, size)?.tables : placeInMap(config, size));
+  if (base === undefined || base === null) return { tables: [], rsdp: null, size: 0 };
   const start = Math.ceil(base / FACS_ALIGN) * FACS_ALIGN;
   const places = place(sizes, start);
   const addressOf = (name: string): number => places.find((table) => table.name === name)?.address ?? 0;
