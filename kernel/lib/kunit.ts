@@ -100,11 +100,6 @@ export function KUNIT_ASSERT_TRUE(test: kunit, what: string, condition: boolean)
   if (!condition) fail(test, 'ASSERTION', [`Expected ${what} to be true, but is false`]);
 }
 
-export function KUNIT_ASSERT_EQ<T>(test: kunit, what: string, found: T, wanted: T): void {
-  if (same(found, wanted)) return;
-  fail(test, 'ASSERTION', [`Expected ${what} == ${show(wanted)}, but`, `    ${what} == ${show(found)}`]);
-}
-
 /** Marks the case as skipped and leaves it. */
 export function kunit_skip(reason: string): never {
   throw new KunitSkip(reason);
