@@ -17,6 +17,7 @@ import {
 } from '../../kernel/include/mmzone.ts';
 import { PAGE_OFFSET, VMEMMAP_START } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { for_each_node_mask } from '../../kernel/lib/nodemask.ts';
 import type { Zone } from '../../kernel/mm/mmzone.ts';
 import { page_index, pfn_valid, section_map } from '../../kernel/mm/page.ts';
 import { get_pageblock_migratetype } from '../../kernel/mm/pageblock.ts';
@@ -27,11 +28,10 @@ const hex = (value: number): string => `0x${value.toString(16)}`;
 export const memblockMemory = (k: Kernel): MemoryRegion[] =>
   k.memblock.memory.regions.map(({ base, size, nid, flags }) => ({ base: hex(base), size: hex(size), nid, flags }));
 
-/** The zones that this configuration has, of all nodes that are set up, empty ones included. */
+/** The zones that this configuration has, of all nodes that are online, empty ones included. */
 export function* zonesOf(k: Kernel): Generator<Zone> {
-  for (const pgdat of k.node_data) {
-    if (pgdat === undefined) continue;
-    for (const zone of pgdat.node_zones) if (hasZone(k, zone.idx)) yield zone;
+  for (const nid of for_each_node_mask(k.node_online_map)) {
+    for (const zone of k.node_data[nid]!.node_zones) if (hasZone(k, zone.idx)) yield zone;
   }
 }
 
@@ -40,7 +40,9 @@ const hasZone = (k: Kernel, idx: number): boolean =>
 
 export const zoneStates = (k: Kernel): ZoneState[] => [...zonesOf(k)].map((zone) => zoneState(k, zone));
 
+/** A recording has no `free_lists` where all are empty, and no `blocks` where the zone has no pages. */
 function zoneState(k: Kernel, zone: Zone): ZoneState {
+  const free_lists = zone.populated ? freeLists(k, zone) : {};
   return {
     node: zone.nid,
     zone: zone.name,
@@ -49,7 +51,8 @@ function zoneState(k: Kernel, zone: Zone): ZoneState {
     present: zone.present_pages,
     managed: zone.managed_pages,
     free: zone.vm_stat(NR_FREE_PAGES),
-    ...(zone.populated ? { free_lists: freeLists(k, zone), blocks: pageblockTypes(k, zone) } : {}),
+    ...(Object.keys(free_lists).length > 0 ? { free_lists } : {}),
+    ...(zone.populated ? { blocks: pageblockTypes(k, zone) } : {}),
   };
 }
 
