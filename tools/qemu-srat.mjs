@@ -161,7 +161,7 @@ function bootGuest(kernel, machine, paths, work) {
   const args = [
     ...machine.qemuArguments,
     ...tables,
-    // Default devices stay: SeaBIOS takes RAM for the AHCI disk of q35, as our firmware says.
+    // Default devices stay: SeaBIOS takes RAM for the CD-ROM drive of q35, and our firmware says so.
     ...['-accel', 'tcg', '-display', 'none', '-nic', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-kernel', kernel, '-initrd', makeInitrd(paths.busybox, paths.cpio, work)],
     ...['-append', 'console=ttyS0 quiet printk.time=0 log_buf_len=4M panic=-1'],
@@ -198,7 +198,7 @@ function judge(project, machine, sections) {
     const same = found === (ours && hexOf(ours));
     equal &&= same;
     const size = ours === undefined ? 'none' : `${ours.length} bytes`;
-    console.log(`${name}: ${size}, ${same ? 'as the guest found it' : 'NOT what the guest found'}`);
+    console.log(`${name}: ${size}, ${same ? 'the same in the guest' : 'NOT the same in the guest'}`);
   }
   const real = project.reportOfGuest(sections);
   console.log(`\n${project.linesOf(real).join('\n')}\n`);
