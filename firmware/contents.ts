@@ -6,7 +6,7 @@ import type { AddressRange } from '../emu/memory.ts';
 import { Bytes } from './acpi/bytes.ts';
 import { acpiTables } from './acpi/tables.ts';
 import { e820Entries, type LegacyMemory, legacyMemory } from './e820.ts';
-import { BIOS_BASE, CMDLINE, E820_MAP, MAX_E820_ENTRIES, ROM_END, RSDP } from './layout.ts';
+import { BIOS_BASE, CMDLINE, E820_MAP, MAX_E820_ENTRIES, ONE_MIB, ROM_END, RSDP } from './layout.ts';
 
 /** A kernel to boot: bytes and where they are loaded and entered (below 4 GiB), and its command line. */
 export interface Payload {
@@ -40,8 +40,8 @@ export function firmwareContents(config: MachineConfig, payload: Payload): Firmw
   if (map.length > MAX_E820_ENTRIES) {
     throw new RangeError(`e820: ${map.length} entries, the BIOS has room for ${MAX_E820_ENTRIES}`);
   }
-  const end = (acpi.tables[0]?.address ?? 0) + acpi.size;
-  if (acpi.tables.some(({ address }) => address < BIOS_BASE) && end > BIOS_BASE) {
+  const start = acpi.tables[0]?.address ?? ONE_MIB;
+  if (start < ONE_MIB && start + acpi.size > BIOS_BASE) {
     throw new RangeError(
       `tablesAt: ${acpi.size} bytes of tables run into the BIOS at 0x${BIOS_BASE.toString(16)}; put them above 1 MiB`,
     );
