@@ -14,7 +14,7 @@ import {
   readTables,
   tablesBound,
 } from './machine_file_acpi.ts';
-import { acpiDataRange, LOW_RAM_LIMIT, mapWarnings, ramBehind, readE820 } from './machine_file_map.ts';
+import { LOW_RAM_LIMIT, mapWarnings, ramBehind, readE820 } from './machine_file_map.ts';
 import { hex } from './option_text.ts';
 import { type ParsedOptions, parseQemuOptions, splitOptions } from './qemu_options.ts';
 
@@ -73,9 +73,11 @@ export function machineFromJson(value: unknown): ParsedOptions {
     return field.present ? read(field) : null;
   };
   optional('about', (field) => field.text());
+  const before = problems.length;
   const { argv, sized } = readHardware(file);
   const hardware = parseQemuOptions(argv);
-  if ('errors' in hardware && problems.length === 0) {
+  // What is wrong with a number that was refused here already is not told again.
+  if ('errors' in hardware && problems.length === before) {
     const where = file.member('qemu').present ? 'qemu' : 'machine, ram, cpus';
     for (const line of hardware.errors) problems.push(`${where}: ${line.replaceAll('\n', '; ')}`);
   }
@@ -105,7 +107,7 @@ export function machineFromJson(value: unknown): ParsedOptions {
   }
   const finished: MachineConfig = {
     ...machine,
-    tablesAt: optional('tablesAt', (field) => readTablesAt(field, machine)) ?? acpiDataRange(e820 ?? [], size),
+    tablesAt: optional('tablesAt', (field) => readTablesAt(field, machine)),
     corrupt: optional('corrupt', (field) => readCorruption(field, machine)) ?? machine.corrupt,
   };
   return problems.length > 0

@@ -24,9 +24,8 @@ export const E820_TYPES: Readonly<Record<string, number>> = {
   'persistent (type 12)': 12,
   'soft reserved': 0xefffffff,
 };
-const ACPI_DATA = 3;
 /** Types whose bytes are memory. */
-const RAM_TYPES = [1, ACPI_DATA, 4, 7, 12, 0xefffffff];
+const RAM_TYPES = [1, 3, 4, 7, 12, 0xefffffff];
 
 const PAGE_SIZE = 4096;
 const ONE_MIB = 0x100000;
@@ -35,11 +34,10 @@ export const LOW_RAM_LIMIT = 0xfec00000;
 const ADDRESS_LIMIT = 2 ** 46;
 /** QEMU's size of a machine without -m; room for a kernel. */
 const LEAST_LOW_RAM = 128 * ONE_MIB;
-const TABLE_ALIGN = 64;
 
 const ENTRY_FIELDS = ['start', 'size', 'type'];
 const ENTRY = 'an object with start, size, type or a line such as "[mem 0x0-0x9fbff] usable"';
-const LINE = /^(?:BIOS-e820: )?\[?(?:mem )?0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\]? +(.+)$/i;
+const LINE = /^(?:BIOS-e820: )?\[?(?:mem )?0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\]? +(.+?) *$/i;
 
 export const readE820 = (field: JsonField): E820Entry[] => field.items(MAX_E820_ENTRIES).map(readEntry);
 
@@ -110,17 +108,6 @@ export function ramBehind(layout: RamLayout, sized: boolean, map: readonly E820E
     above4gStart: FOUR_GIB,
     ram: [{ start: 0, end: below4g }, ...above],
   };
-}
-
-/** @returns where the first range for ACPI's data begins that has room for `size` bytes, null if none has */
-export function acpiDataRange(map: readonly E820Entry[], size: number): number | null {
-  for (const entry of map) {
-    if (entry.type !== ACPI_DATA) continue;
-    const { start, end } = clip(toNumber(entry.start), toNumber(entry.start + entry.size), ONE_MIB, LOW_RAM_LIMIT);
-    const aligned = Math.ceil(start / TABLE_ALIGN) * TABLE_ALIGN;
-    if (end - aligned >= size) return aligned;
-  }
-  return null;
 }
 
 /** Addresses beyond any RAM need not be exact. */
