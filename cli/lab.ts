@@ -16,8 +16,6 @@ export interface LabSpec {
   /** bios: the CPU runs the ROM from the reset vector. none: TypeScript leaves in RAM what the ROM would. */
   readonly firmware: FirmwareMode;
   readonly recorded?: RecordedReservations;
-  /** The CPU knows pages of 1 GiB; QEMU's default does not. */
-  readonly gbpages?: boolean;
   /** Goes no further than the end of this stage of start_kernel(). */
   readonly until?: string;
   readonly onSerial?: (text: string) => void;
@@ -85,7 +83,8 @@ export function bootLab(spec: LabSpec): Lab {
   lap('firmware');
   spec.onFirmwareDone?.(machine, boot_params);
 
-  const hw = { ram: machine.ram, ports: machine.ports, boot_params, cpu: machine.cpu, gbpages: spec.gbpages ?? false };
+  const { gbpages } = spec.machine;
+  const hw = { ram: machine.ram, ports: machine.ports, boot_params, cpu: machine.cpu, gbpages };
   const kernel = new Kernel(hw, spec.kernel, spec.recorded ?? null);
   kernel.on_stage = (name, phase) => {
     if (phase === 'begin') {

@@ -69,7 +69,6 @@ export function checkRealMachine(machine: RealMachine, firmware: FirmwareMode): 
     kernel: realMachineKernel(machine),
     cmdline: realMachineCmdline(machine),
     firmware,
-    gbpages: true,
     // The layout is all there is to compare: free lists of a machine that ran for a while are not in its log.
     until: 'build_all_zonelists',
   });

@@ -35,6 +35,7 @@ export function realMachineConfig(machine: RealMachine): MachineConfig {
     distances: null,
     hmat: null,
     hpet: false,
+    gbpages: true,
     layout: {
       below4g,
       above4g: ram.slice(1).reduce((sum, range) => sum + range.end - range.start, 0),

@@ -135,5 +135,7 @@ export interface MachineConfig extends FirmwareOverrides {
   readonly distances: readonly (readonly number[])[] | null;
   readonly hmat: Hmat | null;
   readonly hpet: boolean;
+  /** The CPUs know pages of 1 GiB. */
+  readonly gbpages: boolean;
   readonly layout: RamLayout;
 }

@@ -134,6 +134,8 @@ function lay({ cpus, maxcpus, sockets, dies, cores, threads }: Counts): CpuTopol
 export interface CpuModel {
   readonly amd: boolean;
   readonly physBits: number;
+  /** CPUID's pdpe1gb: the CPU knows pages of 1 GiB. */
+  readonly gbpages: boolean;
 }
 
 const AMD_MODELS = ['qemu', 'max', 'base', 'EPYC', 'Opteron', 'phenom', 'athlon'];
@@ -142,18 +144,24 @@ const OTHER_MODELS = (
   'KnightsMill Nehalem Penryn SandyBridge SapphireRapids Skylake-Client Skylake-Server Snowridge Westmere core2duo ' +
   'coreduo host kvm n270 pentium'
 ).split(' ');
+/** Models with pdpe1gb, as QEMU 7.2 under TCG answers query-cpu-model-expansion. */
+const GBPAGES_MODELS = (
+  'Cascadelake-Server Cooperlake Denverton Dhyana EPYC Icelake-Server KnightsMill Opteron_G4 Opteron_G5 ' +
+  'Skylake-Server Snowridge phenom max'
+).split(' ');
 /** Address bits that every model has unless told otherwise. */
 const TCG_PHYS_BITS = 40;
 
-/** `-cpu MODEL[,phys-bits=N]`: the other properties change nothing that firmware reports of memory. */
+/** `-cpu MODEL[,phys-bits=N][,pdpe1gb=on|off]`: the other properties change nothing that is seen of memory. */
 export function parseCpuModel(list: OptionList | undefined, problems: Problems): CpuModel {
-  const model = { amd: true, physBits: TCG_PHYS_BITS };
+  const model = { amd: true, physBits: TCG_PHYS_BITS, gbpages: false };
   if (list === undefined) return model;
   const name = list.pairs[0]?.[1] ?? '';
   const isOf = (models: readonly string[]): boolean =>
     isIdentifier(`x${name}`) && models.some((known) => name.startsWith(known));
   if (!isOf(AMD_MODELS) && !isOf(OTHER_MODELS)) problems.error(null, `unable to find CPU model '${name}'`);
   model.amd = isOf(AMD_MODELS);
+  model.gbpages = hasGbpages(list, isOf(GBPAGES_MODELS));
   const text = lastValue(list, 'phys-bits');
   if (text === undefined) return model;
   const bits = parseUint64(text);
@@ -166,4 +174,15 @@ export function parseCpuModel(list: OptionList | undefined, problems: Problems):
     problems.error(null, `phys-bits should be between 32 and 52  (but is ${bits})`);
   } else model.physBits = Number(bits);
   return model;
+}
+
+/** The model's own, unless a later `pdpe1gb=on`, `+pdpe1gb` or their like says otherwise. */
+function hasGbpages(list: OptionList, ofModel: boolean): boolean {
+  let gbpages = ofModel;
+  for (const [key, value] of list.pairs.slice(1)) {
+    if (key === 'pdpe1gb') gbpages = value === 'on';
+    else if (key === '+pdpe1gb') gbpages = true;
+    else if (key === '-pdpe1gb') gbpages = false;
+  }
+  return gbpages;
 }

@@ -93,6 +93,7 @@ export function parseQemuOptions(argv: readonly string[]): ParsedOptions {
     distances: distanceMatrix(numa),
     hmat: machine.hmat && nodes.length > 0 ? hmatOf(numa) : null,
     hpet: machine.hpet,
+    gbpages: model.gbpages,
     layout: placed,
   };
   return { config, warnings: problems.warnings };
