@@ -74,7 +74,7 @@ export function bootLab(spec: LabSpec): Lab {
   const payload = payloadOf(spec);
   const machine = createMachine({
     ram: spec.machine.layout.ram,
-    rom: romOf(spec.machine, payload, spec.firmware),
+    rom: fitting(() => romOf(spec.machine, payload, spec.firmware)),
     backend: spec.firmware === 'bios' ? 'unicorn' : 'array',
     ...(spec.onSerial === undefined ? {} : { onSerial: spec.onSerial }),
   });
@@ -107,11 +107,25 @@ export function bootLab(spec: LabSpec): Lab {
 
 /** @returns where the boot loader left struct boot_params */
 function runFirmware(machine: Machine, spec: LabSpec, payload: Payload): number {
-  const { boot_params } = installFirmware(machine, spec.machine, payload, spec.firmware);
+  const { boot_params } = fitting(() => installFirmware(machine, spec.machine, payload, spec.firmware));
   if (boot_params !== null) return boot_params;
   const { cpu } = machine;
   if (cpu === null) throw new Error('a machine that runs its ROM needs a CPU');
-  cpu.reset();
+  machine.reset();
   cpu.run();
+  const { entry, bytes } = payload.kernel;
+  const rip = Number(cpu.get('rip'));
+  // A BIOS that cannot boot says why on the serial port and halts.
+  if (rip < entry || rip > entry + bytes.length) throw new LabError('the firmware halted before it reached the kernel');
   return Number(cpu.get('rsi'));
+}
+
+/** What does not fit into the machine, the firmware says as a RangeError in words for the user. */
+function fitting<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof RangeError) throw new LabError(error.message);
+    throw error;
+  }
 }

@@ -42,7 +42,7 @@ test.each(names)('%s: the e820 map', (name) => {
 
 test.each(names)('%s: SRAT, SLIT and MADT', (name) => {
   const { recorded, config, acpi } = boot(name);
-  expect(config.cpus).toHaveLength(recorded.cpus);
+  expect(config.cpus.filter(({ present }) => present)).toHaveLength(recorded.cpus);
   const comparable = (bytes: Uint8Array): string => Buffer.from(bytes).fill(0, MAKER.from, MAKER.to).toString('hex');
   for (const signature of ['SRAT', 'SLIT', 'APIC']) {
     if (recorded.acpi_overridden?.includes(signature)) continue;
