@@ -1,0 +1,36 @@
+#!/bin/bash
+# Builds the recording kernel from Debian 12's source: WORKDIR/bzImage and WORKDIR/initrd.gz.
+# usage: build.sh WORKDIR
+# Needs: apt-get install linux-source-6.1 build-essential flex bison bc cpio libelf-dev xz-utils busybox-static python3
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "${1:?usage: build.sh WORKDIR}"
+work=$(cd "$1" && pwd)
+
+if [ ! -d "$work/src" ]; then
+  mkdir "$work/src"
+  tar xf /usr/src/linux-source-6.1.tar.xz -C "$work/src" --strip-components=1
+fi
+cd "$work/src"
+cp "$here/oearly.c" mm/
+grep -q oearly mm/Makefile || echo 'obj-y += oearly.o' >>mm/Makefile
+python3 - <<'PY'
+path = 'mm/memblock.c'
+text = open(path).read()
+if 'oearly' not in text:
+    end = text.index('\n}\n', text.index('void __init memblock_free_all(void)'))
+    text = text[:end] + '\n\t{ extern void oearly(void); oearly(); }' + text[end:]
+    open(path, 'w').write(text)
+PY
+make -s tinyconfig
+scripts/kconfig/merge_config.sh -m .config "$here/kernel.config" >/dev/null
+make -s olddefconfig
+make -s -j"$(nproc)" bzImage
+cp arch/x86/boot/bzImage "$work/"
+
+rm -rf "$work/root"
+mkdir -p "$work/root/bin"
+cp "$here/init" "$work/root/init"
+cp /bin/busybox "$work/root/bin/"
+chmod +x "$work/root/init"
+(cd "$work/root" && find . | cpio -o -H newc --quiet | gzip) >"$work/initrd.gz"
