@@ -30,8 +30,9 @@ setup: node_modules/.package-lock.json
 	@tools/packages.sh nasm=nasm || true
 	@node tools/unicorn.mjs || true
 
+# Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, which a mirror may not carry.
 node_modules/.package-lock.json: package.json package-lock.json
-	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 clean:
