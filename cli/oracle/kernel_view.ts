@@ -56,31 +56,34 @@ function zoneState(k: Kernel, zone: Zone): ZoneState {
   };
 }
 
-function freeLists(k: Kernel, zone: Zone): Record<string, number[]> {
+/** "order/migratetype": page frames from head to tail. */
+export function freeLists(k: Kernel, zone: Zone): Record<string, number[]> {
   const lists: Record<string, number[]> = {};
   for (let order = 0; order < MAX_ORDER; order++) {
     for (let type = 0; type < MIGRATE_TYPES; type++) {
-      const pfns = freeList(k, zone, order, type);
+      const head = zone.pa + zone_layout.offset.free_area + order * free_area.size + type * 16;
+      const pfns = pageList(k, head, zone, `free list ${order}/${type}`);
       if (pfns.length > 0) lists[`${order}/${type}`] = pfns;
     }
   }
   return lists;
 }
 
-/** Follows `next` from the head in the zone through each page's list_head until it is back at the head. */
-function freeList(k: Kernel, zone: Zone, order: number, type: number): number[] {
-  const head = zone.pa + zone_layout.offset.free_area + order * free_area.size + type * 16;
+/**
+ * Follows `next` from the head through each page's list_head until it is back at the head.
+ * @param head physical address
+ * @param name for the error, should the list be broken
+ */
+export function pageList(k: Kernel, head: number, zone: Zone, name: string): number[] {
   const head_pointer = PAGE_OFFSET + BigInt(head);
   const pfns: number[] = [];
   let next = k.hw.ram.big64(head);
   while (next !== head_pointer) {
     const pfn = Number((next - VMEMMAP_START) >> 6n);
     if (next < VMEMMAP_START || !pfn_valid(k.mm, pfn)) {
-      throw new Error(`free list ${order}/${type} of node ${zone.nid} ${zone.name} leads to 0x${next.toString(16)}`);
+      throw new Error(`${name} of node ${zone.nid} ${zone.name} leads to 0x${next.toString(16)}`);
     }
-    if (pfns.length > zone.spanned_pages) {
-      throw new Error(`free list ${order}/${type} of node ${zone.nid} ${zone.name} never ends`);
-    }
+    if (pfns.length > zone.spanned_pages) throw new Error(`${name} of node ${zone.nid} ${zone.name} never ends`);
     pfns.push(pfn);
     const map = section_map(k.mm, pfn);
     const at = page_index(pfn);
@@ -89,12 +92,17 @@ function freeList(k: Kernel, zone: Zone, order: number, type: number): number[] 
   return pfns;
 }
 
-function pageblockTypes(k: Kernel, zone: Zone): string {
+/** Migratetypes of the zone's pageblocks, run-length: "type*count", f where there is no memory map. */
+export function pageblockTypes(
+  k: Kernel,
+  zone: Zone,
+  hasMap: (pfn: number) => boolean = (pfn) => pfn_valid(k.mm, pfn),
+): string {
   const runs: { type: number; count: number }[] = [];
   const first = zone.zone_start_pfn - (zone.zone_start_pfn % pageblock_nr_pages);
   for (let pfn = first; pfn < zone.zone_end_pfn; pfn += pageblock_nr_pages) {
     const at = Math.max(pfn, zone.zone_start_pfn);
-    const type = pfn_valid(k.mm, at) ? get_pageblock_migratetype(k, at) : 15;
+    const type = hasMap(at) ? get_pageblock_migratetype(k, at) : 15;
     const last = runs.at(-1);
     if (last?.type === type) last.count++;
     else runs.push({ type, count: 1 });

@@ -50,3 +50,34 @@ export const ZONES_MASK = 7;
 /** LAST_CPUPID_MASK starts at bit 30 of flags: two bits in the low word, nineteen in the high one. */
 export const LAST_CPUPID_PGSHIFT = 30;
 export const LAST_CPUPID_WIDTH = 21;
+
+/** In the order in which %pGp prints them (include/trace/events/mmflags.h). */
+export const pageflag_names: readonly (readonly [number, string])[] = [
+  [PG_locked, 'locked'],
+  [PG_waiters, 'waiters'],
+  [PG_error, 'error'],
+  [PG_referenced, 'referenced'],
+  [PG_uptodate, 'uptodate'],
+  [PG_dirty, 'dirty'],
+  [PG_lru, 'lru'],
+  [PG_active, 'active'],
+  [PG_workingset, 'workingset'],
+  [PG_slab, 'slab'],
+  [PG_owner_priv_1, 'owner_priv_1'],
+  [PG_arch_1, 'arch_1'],
+  [PG_reserved, 'reserved'],
+  [PG_private, 'private'],
+  [PG_private_2, 'private_2'],
+  [PG_writeback, 'writeback'],
+  [PG_head, 'head'],
+  [PG_mappedtodisk, 'mappedtodisk'],
+  [PG_reclaim, 'reclaim'],
+  [PG_swapbacked, 'swapbacked'],
+  [PG_unevictable, 'unevictable'],
+  [PG_mlocked, 'mlocked'],
+  [PG_uncached, 'uncached'],
+  [PG_hwpoison, 'hwpoison'],
+  [PG_young, 'young'],
+  [PG_idle, 'idle'],
+  [PG_arch_2, 'arch_2'],
+];

@@ -16,9 +16,9 @@ import {
 } from '../include/mmzone.ts';
 import type { nid_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { __mod_zone_freepage_state, __rmqueue_smallest } from './buddy.ts';
 import { free_area_empty } from './free_list.ts';
 import type { Zone } from './mmzone.ts';
-import { __mod_zone_freepage_state, __rmqueue_smallest } from './page_alloc.ts';
 import { zone_page_state } from './vmstat.ts';
 import { for_each_zone_zonelist } from './zonelist.ts';
 

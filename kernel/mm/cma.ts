@@ -25,12 +25,13 @@ import {
 import type { Kernel } from '../kernel.ts';
 import { memparse } from '../lib/memparse.ts';
 import { hex, pr_err, pr_info } from '../lib/printk.ts';
+import { FPI_NONE } from './buddy.ts';
 import { adjust_managed_page_count, free_reserved_page } from './free_reserved.ts';
 import { memblock_bottom_up, memblock_phys_free, memblock_reserve, memblock_set_bottom_up } from './memblock.ts';
 import { memblock_alloc_range_nid } from './memblock_alloc.ts';
 import { memblock_end_of_DRAM, memblock_is_region_reserved } from './memblock_info.ts';
 import { PAGE_WORDS, page_index, page_zone, pfn_valid, section_map } from './page.ts';
-import { __free_pages_ok, FPI_NONE } from './page_alloc.ts';
+import { __free_pages_ok } from './page_alloc.ts';
 import { set_pageblock_migratetype } from './pageblock.ts';
 
 /** CONFIG_CMA_AREAS of a kernel with NUMA, and one for the default area. */

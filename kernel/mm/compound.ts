@@ -22,6 +22,7 @@ import type { Kernel } from '../kernel.ts';
 import { PAGE_WORDS, page_index, section_map, VMEMMAP_HI } from './page.ts';
 
 // enum compound_dtor_id
+export const COMPOUND_PAGE_DTOR = 1;
 export const HUGETLB_PAGE_DTOR = 2;
 
 // TAIL_MAPPING: what a tail page has as its mapping.
@@ -31,10 +32,7 @@ const TAIL_MAPPING_HI = 0xdead0000 | 0;
 const TAIL = 1;
 const TWO_32 = 2 ** 32;
 
-/**
- * Makes the 2^order pages at `pfn` one compound page that no one has a reference to.
- * Where they were reserved, they are not any more.
- */
+/** Makes the 2^order pages at `pfn` one compound page, for one who has a reference to it. */
 export function prep_compound_page(k: Kernel, pfn: pfn_t, order: number, dtor: number): void {
   const head = pfn * SIZEOF_PAGE;
   const head_lo = (head | 0) + TAIL;
@@ -43,22 +41,48 @@ export function prep_compound_page(k: Kernel, pfn: pfn_t, order: number, dtor: n
   for (let n = 1; n < nr_pages; n++) {
     const m = section_map(k.mm, pfn + n);
     const i = page_index(pfn + n);
-    m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~(1 << PG_reserved);
     m[i + PG_LRU_NEXT] = head_lo;
     m[i + PG_LRU_NEXT_HI] = head_hi;
     m[i + PG_MAPPING] = TAIL_MAPPING;
     m[i + PG_MAPPING_HI] = TAIL_MAPPING_HI;
     m[i + PG_PRIVATE] = 0;
     m[i + PG_PRIVATE_HI] = 0;
-    m[i + PG_REFCOUNT] = 0;
   }
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
-  m[i + PG_FLAGS] = (m[i + PG_FLAGS]! & ~(1 << PG_reserved)) | (1 << PG_head);
-  m[i + PG_REFCOUNT] = 0;
+  m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_head);
   const tail = i + PAGE_WORDS;
   m[tail + PG1_COMPOUND_DTOR_ORDER] = dtor | (order << 8);
   m[tail + PG1_COMPOUND_MAPCOUNT] = -1;
   m[tail + PG1_COMPOUND_PINCOUNT] = 0;
   m[tail + PG1_COMPOUND_NR] = nr_pages;
+}
+
+/**
+ * The same of 2^order pages that were reserved. They are not any more, and no one has a reference.
+ * Linux: prep_compound_gigantic_page().
+ */
+export function prep_compound_gigantic_page(k: Kernel, pfn: pfn_t, order: number, dtor: number): void {
+  for (let n = 0; n < 2 ** order; n++) {
+    const m = section_map(k.mm, pfn + n);
+    const i = page_index(pfn + n);
+    m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~(1 << PG_reserved);
+    m[i + PG_REFCOUNT] = 0;
+  }
+  prep_compound_page(k, pfn, order, dtor);
+}
+
+/** compound_order(), of a head page whose words begin at m[i]. */
+export const compound_order = (m: Int32Array, i: number): number =>
+  (m[i + PG_FLAGS]! & (1 << PG_head)) === 0 ? 0 : (m[i + PAGE_WORDS + PG1_COMPOUND_DTOR_ORDER]! >>> 8) & 0xff;
+
+/** The other pages of a compound page, whose words begin at m[i], are pages of their own again. */
+export function clear_compound_tails(m: Int32Array, i: number, order: number): void {
+  const end = i + (PAGE_WORDS << order);
+  for (let at = i + PAGE_WORDS; at < end; at += PAGE_WORDS) {
+    m[at + PG_MAPPING] = 0;
+    m[at + PG_MAPPING_HI] = 0;
+    m[at + PG_LRU_NEXT] = 0;
+    m[at + PG_LRU_NEXT_HI] = 0;
+  }
 }

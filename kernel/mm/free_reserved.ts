@@ -4,8 +4,9 @@
 import { PAGE_SIZE, PFN_DOWN, PFN_UP, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_info } from '../lib/printk.ts';
+import { FPI_NONE } from './buddy.ts';
 import { ClearPageReserved, page_zone, set_page_count } from './page.ts';
-import { __free_pages_ok, FPI_NONE } from './page_alloc.ts';
+import { __free_pages_ok } from './page_alloc.ts';
 
 /** What free_reserved_area() fills freed init code with. */
 export const POISON_FREE_INITMEM = 0xcc;

@@ -19,7 +19,7 @@ import {
 } from '../lib/nodemask.ts';
 import { pr_info, pr_warn } from '../lib/printk.ts';
 import { alloc_movable_pages } from './alloc_boot.ts';
-import { HUGETLB_PAGE_DTOR, prep_compound_page } from './compound.ts';
+import { HUGETLB_PAGE_DTOR, prep_compound_gigantic_page } from './compound.ts';
 import { adjust_managed_page_count } from './free_reserved.ts';
 import { memblock_alloc_try_nid_raw } from './memblock_alloc.ts';
 import { init_lru, page_index, page_to_nid, section_map } from './page.ts';
@@ -120,7 +120,7 @@ function alloc_bootmem_huge_page(k: Kernel, h: hstate, nid: nid_t): boolean {
 
 /** Puts a new page of no one's into the pool. Linux: prep_new_huge_page(), free_huge_page(), enqueue_huge_page(). */
 function add_to_pool(k: Kernel, h: hstate, pfn: pfn_t): void {
-  prep_compound_page(k, pfn, h.order, HUGETLB_PAGE_DTOR);
+  prep_compound_gigantic_page(k, pfn, h.order, HUGETLB_PAGE_DTOR);
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   init_lru(m, i, pfn);

@@ -7,6 +7,7 @@ import { MAX_NUMNODES } from '../lib/nodemask.ts';
 
 /** What a section without memory map has in section_mem_map and section_usemap. */
 export const NO_WORDS = new Int32Array(0);
+export const NO_DOUBLES = new Float64Array(0);
 
 export class MmState {
   // --- sparse.ts ---
@@ -19,6 +20,8 @@ export class MmState {
    * section is absent. A buddy of order 10 or less lies in its page's own section.
    */
   readonly section_mem_map: Int32Array[] = [];
+  /** The same memory, two words at a time. */
+  readonly section_mem_map_f64: Float64Array[] = [];
   /** The pageblock flags of each section, 64 times 4 bits; NO_WORDS where the section is absent. */
   readonly section_usemap: Int32Array[] = [];
   /** What is left of the block that a node's memory map is cut from: [sparsemap_buf, sparsemap_buf_end). */

@@ -1,165 +1,154 @@
-// The buddy allocator's core (Linux: mm/page_alloc.c __free_one_page(), expand(), __rmqueue_smallest(), and
-// __free_pages_core(), through which boot memory comes in).
+// The page allocator's entries: __alloc_pages(), __free_pages() (Linux: mm/page_alloc.c). What they are made of:
+//   get_page.ts  the walk over zones        slowpath.ts  what follows when that fails
+//   pcp.ts       per-cpu lists              buddy.ts     the free lists      fallback.ts  other migratetypes
+//   watermark_check.ts  highatomic.ts  page_check.ts  page_prep.ts
 //
-// Left out: guard pages (debug_pagealloc), page reporting, shuffling, compaction's capture, KASAN and the like.
-//
-// Context: zone->lock held, or boot with one CPU.
+// Left out: cpusets, memcg, fault injection, tracepoints, and what sleeps.
 
-import { PG_FLAGS, PG_FLAGS_HI, PG_MAPCOUNT, PG_PRIVATE, PG_PRIVATE_HI, PG_REFCOUNT } from '../include/mm_types.ts';
-import {
-  MAX_ORDER,
-  MIGRATE_CMA,
-  MIGRATE_ISOLATE,
-  MIGRATE_PCPTYPES,
-  NR_FREE_CMA_PAGES,
-  NR_FREE_PAGES,
-  pageblock_order,
-} from '../include/mmzone.ts';
-import { __NR_PAGEFLAGS, PG_buddy, PG_hwpoison, PG_reserved, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
-import type { pfn_t } from '../include/types.ts';
+import { __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../include/gfp_types.ts';
+import { PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
+import { MAX_ORDER, MIGRATE_MOVABLE, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
+import { PG_head, PG_reserved } from '../include/page_flags.ts';
+import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
+import { PGFREE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
-import {
-  add_to_free_list,
-  add_to_free_list_tail,
-  del_page_from_free_list,
-  get_page_from_free_area,
-} from './free_list.ts';
-import type { MmState } from './mm_state.ts';
+import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
+import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
+import { pr_warn } from '../lib/printk.ts';
+import type { alloc_context } from './alloc_context.ts';
+import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
+import { get_page_from_freelist } from './get_page.ts';
+import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
+import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
 import type { Zone } from './mmzone.ts';
-import {
-  is_buddy,
-  PAGE_WORDS,
-  page_cpupid_reset_last,
-  page_index,
-  page_zone,
-  section_map,
-  set_pcppage_migratetype,
-} from './page.ts';
+import { PAGE_WORDS, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
+import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
-import { __mod_zone_page_state } from './vmstat.ts';
+import { free_unref_page, pcp_allowed_order } from './pcp.ts';
+import { __alloc_pages_slowpath } from './slowpath.ts';
+import { __count_vm_events } from './vm_event.ts';
 
-// fpi_t: how a page is freed
-export const FPI_NONE = 0;
-/** Whoever polls for free memory need not hear of it. */
-export const FPI_SKIP_REPORT_NOTIFY = 1;
-/** To the tail of its list, whatever its buddies are. */
-export const FPI_TO_TAIL = 2;
-
-/** Every flag but PG_hwpoison. */
-const PAGE_FLAGS_CHECK_AT_PREP = ((1 << __NR_PAGEFLAGS) - 1) & ~(1 << PG_hwpoison);
-
-export function __mod_zone_freepage_state(k: Kernel, zone: Zone, nr_pages: number, migratetype: number): void {
-  __mod_zone_page_state(k, zone, NR_FREE_PAGES, nr_pages);
-  if (migratetype === MIGRATE_CMA) __mod_zone_page_state(k, zone, NR_FREE_CMA_PAGES, nr_pages);
+/** Linux: WARN_ON_ONCE_GFP(): not where the caller does not want to hear of failures. */
+function warn_once_gfp(k: Kernel, gfp: gfp_t, where: string): void {
+  if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, where);
 }
 
-/** The first page of the block that would merge with the one at `pfn`. */
-export const __find_buddy_pfn = (pfn: pfn_t, order: number): pfn_t => pfn ^ (1 << order);
-
-/** Whether the page at `buddy_pfn` heads a free block of `order` in the same zone as the page at `pfn`. */
-function page_is_buddy(mm: MmState, pfn: pfn_t, buddy_pfn: pfn_t, order: number): boolean {
-  const m = section_map(mm, pfn);
-  const b = page_index(buddy_pfn);
-  return (
-    is_buddy(m, b) &&
-    m[b + PG_PRIVATE] === order &&
-    (m[b + PG_FLAGS_HI]! ^ m[page_index(pfn) + PG_FLAGS_HI]!) >>> ZONES_PGSHIFT_HI === 0
-  );
+/** The first zone of the context's zonelist that its nodemask allows: where the search begins. */
+export function first_zones_zonelist(ac: alloc_context): void {
+  const { zones, nodemask } = ac;
+  let i = 0;
+  if (nodemask !== null) while (i < zones.length && !node_isset(zones[i]!.nid, nodemask)) i++;
+  ac.preferred = i;
 }
 
-/** Blocks of these types may become one across a pageblock's border. */
-const migratetype_is_mergeable = (migratetype: number): boolean => migratetype < MIGRATE_PCPTYPES;
-
-export function set_buddy_order(mm: MmState, pfn: pfn_t, order: number): void {
-  const m = section_map(mm, pfn);
-  const i = page_index(pfn);
-  m[i + PG_PRIVATE] = order;
-  m[i + PG_PRIVATE_HI] = 0;
-  m[i + PG_MAPCOUNT]! &= ~PG_buddy;
-}
-
-/**
- * Gives a block to the free lists, merged with its buddies as far up as they are free.
- *
- * Without FPI_TO_TAIL it goes to the head of its list, unless the buddy of the block that it would be half of is free
- * already: then to the tail, in the hope that its own buddy comes free before it is taken.
- */
-export function __free_one_page(
+/** What the request is, in terms of zones. @returns the flags of the first attempt */
+function prepare_alloc_pages(
   k: Kernel,
-  pfn: pfn_t,
-  zone: Zone,
-  order: number,
-  migratetype: number,
-  fpi_flags: number,
-): void {
-  const { mm } = k;
-  if (migratetype !== MIGRATE_ISOLATE) __mod_zone_freepage_state(k, zone, 1 << order, migratetype);
-
-  let buddy_pfn = 0;
-  while (order < MAX_ORDER - 1) {
-    buddy_pfn = __find_buddy_pfn(pfn, order);
-    if (!page_is_buddy(mm, pfn, buddy_pfn, order)) break;
-    if (order >= pageblock_order) {
-      const buddy_mt = get_pageblock_migratetype(k, buddy_pfn);
-      if (migratetype !== buddy_mt && !(migratetype_is_mergeable(migratetype) && migratetype_is_mergeable(buddy_mt))) {
-        break;
-      }
-    }
-    del_page_from_free_list(mm, buddy_pfn, zone, order);
-    pfn &= buddy_pfn;
-    order++;
-  }
-  set_buddy_order(mm, pfn, order);
-
-  const to_tail = (fpi_flags & FPI_TO_TAIL) !== 0 || buddy_merge_likely(mm, pfn, buddy_pfn, order);
-  if (to_tail) add_to_free_list_tail(mm, pfn, zone, order, migratetype);
-  else add_to_free_list(mm, pfn, zone, order, migratetype);
-}
-
-function buddy_merge_likely(mm: MmState, pfn: pfn_t, buddy_pfn: pfn_t, order: number): boolean {
-  if (order >= MAX_ORDER - 2) return false;
-  const higher_pfn = buddy_pfn & pfn;
-  return page_is_buddy(mm, higher_pfn, __find_buddy_pfn(higher_pfn, order + 1), order + 1);
-}
-
-/** Splits the block of order `high` at `pfn` down to `low`; the upper halves go back to the free lists. */
-export function expand(k: Kernel, zone: Zone, pfn: pfn_t, low: number, high: number, migratetype: number): void {
-  while (high > low) {
-    high--;
-    add_to_free_list(k.mm, pfn + (1 << high), zone, high, migratetype);
-    set_buddy_order(k.mm, pfn + (1 << high), high);
-  }
+  gfp: gfp_t,
+  preferred_nid: nid_t,
+  nodemask: nodemask_t | null,
+  ac: alloc_context,
+): number {
+  const highest_zoneidx = gfp_zone(gfp);
+  const list = gfp_zonelist(gfp);
+  const migratetype = gfp_migratetype(k, gfp);
+  ac.highest_zoneidx = highest_zoneidx;
+  ac.preferred_nid = preferred_nid;
+  ac.list = list;
+  ac.nodemask = nodemask;
+  ac.migratetype = migratetype;
+  ac.spread_dirty_pages = (gfp & __GFP_WRITE) !== 0;
+  ac.zones = k.zonelists.views[(preferred_nid * 2 + list) * 4 + highest_zoneidx]!;
+  ac.preferred = 0;
+  if (nodemask !== null) first_zones_zonelist(ac);
+  return ALLOC_WMARK_LOW | (migratetype === MIGRATE_MOVABLE ? k.page_alloc.alloc_cma : 0);
 }
 
 /**
- * Takes a block of `order` off the lists of one migratetype, from the smallest order that has one.
- * The caller takes it out of NR_FREE_PAGES.
- * @returns its first page, or -1
+ * Rather than mix migratetypes in a pageblock, the first attempt goes on from ZONE_NORMAL to ZONE_DMA32, and no further:
+ * ZONE_DMA is too small to be of help. The bit for waking kswapd is the same in both sets of flags.
  */
-export function __rmqueue_smallest(k: Kernel, zone: Zone, order: number, migratetype: number): pfn_t {
-  for (let current_order = order; current_order < MAX_ORDER; current_order++) {
-    const pfn = get_page_from_free_area(zone, current_order, migratetype);
-    if (pfn < 0) continue;
-    del_page_from_free_list(k.mm, pfn, zone, current_order);
-    expand(k, zone, pfn, order, current_order, migratetype);
-    set_pcppage_migratetype(k, pfn, migratetype);
-    return pfn;
-  }
-  return -1;
+function alloc_flags_nofragment(k: Kernel, zone: Zone | undefined, gfp: gfp_t): number {
+  const alloc_flags = gfp & ALLOC_KSWAPD;
+  if (zone === undefined || zone.idx !== ZONE_NORMAL) return alloc_flags;
+  if (k.zonelists.nr_online_nodes > 1 && !k.node_data[zone.nid]!.node_zones[ZONE_DMA32]!.populated) return alloc_flags;
+  return alloc_flags | ALLOC_NOFRAGMENT;
 }
 
-/** What free_pages_prepare() does to the first page of a sound block. */
-function reset_freed_page(m: Int32Array, i: number): void {
-  page_cpupid_reset_last(m, i);
-  m[i + PG_FLAGS]! &= ~PAGE_FLAGS_CHECK_AT_PREP;
-  m[i + PG_PRIVATE] = 0;
-  m[i + PG_PRIVATE_HI] = 0;
+/**
+ * The heart of the zoned buddy allocator: 2^order pages that lie side by side, from the zones that `gfp` allows, near to
+ * node `preferred_nid`.
+ * @param nodemask the nodes to take them from; null: any
+ * @returns the first page, or -1
+ */
+export function __alloc_pages(
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  preferred_nid: nid_t,
+  nodemask: nodemask_t | null = null,
+): pfn_t {
+  if (order >= MAX_ORDER) {
+    warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
+    return -1;
+  }
+  gfp &= k.page_alloc.gfp_allowed_mask;
+  gfp = current_gfp_context(k, gfp);
+  const { ac } = k.page_alloc;
+  let alloc_flags = prepare_alloc_pages(k, gfp, preferred_nid, nodemask, ac);
+  alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
+  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  if (pfn >= 0) return pfn;
+  return __alloc_pages_slowpath(k, gfp, order, ac);
+}
+
+/** The name that it had before 5.13. */
+export const __alloc_pages_nodemask = __alloc_pages;
+
+/** From a node that is online, or near to it. */
+export function __alloc_pages_node(k: Kernel, nid: nid_t, gfp: gfp_t, order: number): pfn_t {
+  if (k.node_data[nid] === undefined) throw new KernelBug(`kernel BUG: __alloc_pages_node: no node ${nid}`);
+  const quiet = (gfp & (__GFP_THISNODE | __GFP_NOWARN)) === (__GFP_THISNODE | __GFP_NOWARN);
+  if (quiet && !node_isset(nid, k.node_online_map)) {
+    pr_warn(k, `${format_gfp(gfp & ~GFP_ZONEMASK)} allocation from offline node ${nid}`);
+  }
+  return __alloc_pages(k, gfp, order, nid);
 }
 
 /** Past the per-cpu lists. Context: takes zone->lock. */
 export function __free_pages_ok(k: Kernel, pfn: pfn_t, order: number, fpi_flags: number): void {
-  reset_freed_page(section_map(k.mm, pfn), page_index(pfn));
-  __free_one_page(k, pfn, page_zone(k, pfn), order, get_pageblock_migratetype(k, pfn), fpi_flags);
+  if (!free_pages_prepare(k, pfn, order, true)) return;
+  free_one_page(k, page_zone(k, pfn), pfn, order, get_pageblock_migratetype(k, pfn), fpi_flags);
+  __count_vm_events(k, PGFREE, 1 << order);
+}
+
+function free_the_page(k: Kernel, pfn: pfn_t, order: number): void {
+  if (pcp_allowed_order(k, order)) free_unref_page(k, pfn, order);
+  else __free_pages_ok(k, pfn, order, 0);
+}
+
+/**
+ * Gives up one reference to 2^order pages; the last one frees them. That `order` is the right one is not checked.
+ *
+ * Where another still has a reference to the first page, and the pages are no compound page, all but the first are freed
+ * now: whoever drops the last reference to that frees no more than that.
+ */
+export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const head = m[i + PG_FLAGS]! & (1 << PG_head);
+  const refcount = m[i + PG_REFCOUNT]! - 1;
+  m[i + PG_REFCOUNT] = refcount;
+  if (refcount === 0) free_the_page(k, pfn, order);
+  else if (head === 0) while (order-- > 0) free_the_page(k, pfn + (1 << order), order);
+}
+
+/** A block that is no compound page becomes 2^order pages that are freed one by one. */
+export function split_page(k: Kernel, pfn: pfn_t, order: number): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  for (let p = 1; p < 1 << order; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
 }
 
 /**
@@ -179,6 +168,10 @@ export function __free_pages_core(k: Kernel, pfn: pfn_t, order: number): void {
     m[i] = m[i]! & keep;
     m[i + refcount] = 0;
   }
-  page_zone(k, pfn).managed_pages += 1 << order;
-  __free_pages_ok(k, pfn, order, FPI_TO_TAIL);
+  const zone = page_zone(k, pfn);
+  zone.managed_pages += 1 << order;
+  page_cpupid_reset_last(m, first);
+  m[first + PG_FLAGS] = m[first + PG_FLAGS]! & ~PAGE_FLAGS_CHECK_AT_PREP;
+  __free_one_page(k, pfn, zone, order, get_pageblock_migratetype(k, pfn), FPI_TO_TAIL);
+  __count_vm_events(k, PGFREE, 1 << order);
 }

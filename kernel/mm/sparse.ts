@@ -33,7 +33,7 @@ import { memblock_phys_free, memblock_remove } from './memblock.ts';
 import { memblock_alloc, memblock_alloc_node, memblock_alloc_try_nid } from './memblock_alloc.ts';
 import { memblock_end_of_DRAM, memblock_search_pfn_nid } from './memblock_info.ts';
 import { for_each_mem_pfn_range } from './memblock_iter.ts';
-import { NO_WORDS } from './mm_state.ts';
+import { NO_DOUBLES, NO_WORDS } from './mm_state.ts';
 import { NR_PAGEBLOCK_BITS } from './pageblock.ts';
 import {
   __populate_section_memmap,
@@ -81,6 +81,7 @@ export function sparse_init(k: Kernel): void {
   k.mm.__highest_present_section_nr = present.at(-1)?.nr ?? 0;
   for (let nr = 0; nr <= k.mm.__highest_present_section_nr; nr++) {
     k.mm.section_mem_map[nr] = NO_WORDS;
+    k.mm.section_mem_map_f64[nr] = NO_DOUBLES;
     k.mm.section_usemap[nr] = NO_WORDS;
   }
   // Neighbouring sections of one node are done together: their memory maps come from one block.
@@ -169,7 +170,9 @@ function sparse_init_one_section(k: Kernel, nr: number, map: phys_addr_t, usage:
   // Coded so that adding a page frame number gives its struct page: with a vmemmap, the same for every section.
   ram.set_big64(ms + mem_section.offset.section_mem_map, old | VMEMMAP_START | SECTION_HAS_MEM_MAP | SECTION_IS_EARLY);
   ram.set_big64(ms + mem_section.offset.usage, PAGE_OFFSET + BigInt(usage));
-  k.mm.section_mem_map[nr] = words_at(k, map, SECTION_MEMMAP_SIZE);
+  const words = words_at(k, map, SECTION_MEMMAP_SIZE);
+  k.mm.section_mem_map[nr] = words;
+  k.mm.section_mem_map_f64[nr] = new Float64Array(words.buffer, words.byteOffset, words.length >> 1);
   k.mm.section_usemap[nr] = words_at(k, usage + mem_section_usage.size, USEMAP_SIZE);
 }
 

@@ -47,6 +47,12 @@ export class ZonelistState {
   /** The highest zone, other than ZONE_MOVABLE, that holds pages: memory policies apply to it and up. */
   policy_zone = 0;
   vm_total_pages = 0;
+  nr_online_nodes = 1;
+  /**
+   * For the allocator: by (node * 2 + list) * 4 + highest zone index, the zones of that list up to that index.
+   * Differs from Linux: it looks zones up here, and not in the list in RAM.
+   */
+  readonly views: (readonly Zone[])[] = [];
   /** The view of each struct zone in a zonelist, by its physical address. */
   readonly zone_of = new Map<phys_addr_t, Zone>();
 }
@@ -129,10 +135,15 @@ function build_zonerefs_node(k: Kernel, pgdat: PgData, pa: phys_addr_t): phys_ad
   return pa;
 }
 
-function build_zonelist(k: Kernel, pgdat: PgData, list: number, node_order: readonly nid_t[]): void {
+/** Writes one of a node's lists: the zones of `node_order`, highest first, node by node. */
+export function build_zonelist(k: Kernel, pgdat: PgData, list: number, node_order: readonly nid_t[]): void {
   let pa = pgdat.zoneref_pa(list, 0);
   for (const nid of node_order) pa = build_zonerefs_node(k, k.node_data[nid]!, pa);
   k.hw.ram.fill(pa, zoneref.size, 0);
+  for (let highest_zoneidx = 0; highest_zoneidx <= ZONE_MOVABLE; highest_zoneidx++) {
+    const view = [...for_each_zone_zonelist(k, pgdat.node_id, list, highest_zoneidx)];
+    k.zonelists.views[(pgdat.node_id * MAX_ZONELISTS + list) * 4 + highest_zoneidx] = view;
+  }
 }
 
 /** Without CONFIG_NUMA: the nodes that follow by number, and round to the ones before. */
@@ -210,6 +221,7 @@ export function build_all_zonelists(k: Kernel): void {
   k.mm.page_group_by_mobility_disabled = vm_total_pages < pageblock_nr_pages * migrate_types;
   const mobility = k.mm.page_group_by_mobility_disabled ? 'off' : 'on';
   const nr_online_nodes = nodes_weight(k.node_online_map);
+  k.zonelists.nr_online_nodes = nr_online_nodes;
   pr_info(k, `Built ${nr_online_nodes} zonelists, mobility grouping ${mobility}.  Total pages: ${vm_total_pages}`);
   if (k.config.NUMA) pr_info(k, `Policy zone: ${zone_names[k.zonelists.policy_zone]}`);
 }

@@ -1,0 +1,133 @@
+// A recorded run of the allocator: its state before, what was asked of it and what Linux gave, its state after. Read from
+// the JSON that the recorder writes, with every type checked.
+
+import { __GFP_NOWARN, __GFP_THISNODE } from '../../kernel/include/gfp_types.ts';
+import { CaseError, type Field } from './fields.ts';
+import { parseGfp } from './gfp_text.ts';
+
+/** A populated zone, in the order and the words of the recorder. */
+export interface AllocZone {
+  readonly node: number;
+  readonly index: number;
+  readonly zone: string;
+  readonly start_pfn: number;
+  readonly spanned: number;
+  readonly present: number;
+  readonly managed: number;
+  /** "order/migratetype": page frames from head to tail. */
+  readonly free_lists: Readonly<Record<string, readonly number[]>>;
+  /** By list number, likewise. */
+  readonly pcp_lists: Readonly<Record<string, readonly number[]>>;
+  readonly watermark: { readonly min: number; readonly low: number; readonly high: number; readonly boost: number };
+  readonly nr_reserved_highatomic: number;
+  readonly nr_free_pages: number;
+  readonly nr_free_pages_cpu_diff: number;
+  readonly stat_threshold: number;
+  readonly percpu_drift_mark: number;
+  readonly flags: number;
+  readonly lowmem_reserve: readonly number[];
+  readonly pcp: { readonly count: number; readonly high: number; readonly batch: number; readonly free_factor: number };
+  /** Migratetypes of the zone's pageblocks, run-length: "type*count". */
+  readonly blocks: string;
+}
+
+/** One number each, as there are hundreds of thousands of operations. */
+export interface AllocOps {
+  readonly count: number;
+  /** Index into `kinds`, or -1: a free. */
+  readonly kind: Int16Array;
+  readonly order: Uint8Array;
+  /** 0: Linux had none. */
+  readonly pfn: Float64Array;
+  readonly preferred_nid: Int16Array;
+}
+
+export interface AllocCase {
+  /** -1: all nodes. */
+  readonly node: number;
+  /** Flags of each kind of request. */
+  readonly kinds: readonly number[];
+  readonly before: readonly AllocZone[];
+  readonly ops: AllocOps;
+  readonly after: readonly AllocZone[];
+}
+
+export function readAllocCase(fields: Field): AllocCase {
+  const node = fields.member('node').number();
+  const always = node >= 0 ? __GFP_THISNODE | __GFP_NOWARN : __GFP_NOWARN;
+  const kinds = fields.member('gfp_kinds').array();
+  return {
+    node,
+    kinds: kinds.map((kind) => parseGfp(kind.string()) | always),
+    before: fields.member('before').array().map(readZone),
+    ops: readOps(fields.member('ops'), kinds.length, node),
+    after: fields.member('after').array().map(readZone),
+  };
+}
+
+/** ["a", order, kind, pfn] or ["a", order, kind, pfn, preferred node]; ["f", order, pfn]. */
+function readOps(field: Field, kinds: number, node: number): AllocOps {
+  if (!Array.isArray(field.value)) throw new CaseError(`${field.path}: wanted an array`);
+  const list: readonly unknown[] = field.value;
+  const count = list.length;
+  const kind = new Int16Array(count);
+  const order = new Uint8Array(count);
+  const pfn = new Float64Array(count);
+  const preferred_nid = new Int16Array(count);
+  for (let i = 0; i < count; i++) {
+    const op = list[i];
+    const [what, of_order, second, third, fourth = node] = Array.isArray(op) ? op : [];
+    const numbers = what === 'a' ? [of_order, second, third, fourth] : [of_order, second];
+    const sound = numbers.every((n) => Number.isSafeInteger(n) && n >= 0) && of_order <= 10;
+    if (!sound || (what === 'a' ? second >= kinds : what !== 'f')) {
+      throw new CaseError(`${field.path}[${i}]: wanted an allocation or a free, found ${JSON.stringify(op)}`);
+    }
+    order[i] = of_order;
+    kind[i] = what === 'a' ? second : -1;
+    pfn[i] = what === 'a' ? third : second;
+    preferred_nid[i] = what === 'a' ? fourth : 0;
+  }
+  return { count, kind, order, pfn, preferred_nid };
+}
+
+function readZone(field: Field): AllocZone {
+  const number = (name: string) => field.member(name).number();
+  const watermark = field.member('watermark');
+  const pcp = field.member('pcp');
+  return {
+    node: number('node'),
+    index: number('index'),
+    zone: field.member('zone').string(),
+    start_pfn: number('start_pfn'),
+    spanned: number('spanned'),
+    present: number('present'),
+    managed: number('managed'),
+    free_lists: readLists(field.member('free_lists')),
+    pcp_lists: readLists(field.member('pcp_lists')),
+    watermark: {
+      min: watermark.member('min').number(),
+      low: watermark.member('low').number(),
+      high: watermark.member('high').number(),
+      boost: watermark.member('boost').number(),
+    },
+    nr_reserved_highatomic: number('nr_reserved_highatomic'),
+    nr_free_pages: number('nr_free_pages'),
+    nr_free_pages_cpu_diff: number('nr_free_pages_cpu_diff'),
+    stat_threshold: number('stat_threshold'),
+    percpu_drift_mark: number('percpu_drift_mark'),
+    flags: number('flags'),
+    lowmem_reserve: readNumbers(field.member('lowmem_reserve')),
+    pcp: {
+      count: pcp.member('count').number(),
+      high: pcp.member('high').number(),
+      batch: pcp.member('batch').number(),
+      free_factor: pcp.member('free_factor').number(),
+    },
+    blocks: field.member('blocks').string(),
+  };
+}
+
+const readNumbers = (field: Field): number[] => field.array().map((one) => one.number());
+
+const readLists = (field: Field): Record<string, number[]> =>
+  Object.fromEntries(field.keys().map((key) => [key, readNumbers(field.member(key))]));

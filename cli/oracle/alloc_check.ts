@@ -1,0 +1,81 @@
+// Replays a recorded run of the allocator, operation by operation, and compares every page frame and the state after.
+
+import { pageblock_nr_pages } from '../../kernel/include/mmzone.ts';
+import { __alloc_pages, __free_pages } from '../../kernel/mm/page_alloc.ts';
+import type { AllocCase, AllocZone } from './alloc_case.ts';
+import { type AllocTopology, loadAllocState, type MemoryRange, readAllocZone } from './alloc_state.ts';
+import type { BootCase } from './boot_case.ts';
+import { type Difference, firstDifference } from './compare.ts';
+import { CaseError } from './fields.ts';
+
+const PAGE = 4096;
+
+/**
+ * What the boot of the same machine tells of it.
+ * @param boot null: it is not at hand. Then nodes are tried in the order of their distance by number.
+ */
+export function allocTopology(alloc: AllocCase, boot: BootCase | null): AllocTopology {
+  const node_order = new Map<number, number[]>();
+  if (boot === null) {
+    const nodes = [...new Set(alloc.before.map(({ node }) => node))];
+    for (const nid of nodes) node_order.set(nid, [...nodes.filter((n) => n >= nid), ...nodes.filter((n) => n < nid)]);
+    return { memory: alloc.before.flatMap(zoneMemory), node_order, nr_online_nodes: nodes.length };
+  }
+  let nr_online_nodes = 1;
+  for (const line of boot.expect.dmesg) {
+    const order = /^Fallback order for Node (\d+): (.*)$/.exec(line);
+    if (order) node_order.set(Number(order[1]), order[2]!.trim().split(/\s+/).map(Number));
+    const built = /^Built (\d+) zonelists/.exec(line);
+    if (built) nr_online_nodes = Number(built[1]);
+  }
+  const memory = boot.expect.memblock_memory.map(({ base, size, nid }) => ({
+    nid,
+    start_pfn: Math.ceil(Number(base) / PAGE),
+    end_pfn: Math.floor((Number(base) + Number(size)) / PAGE),
+  }));
+  return { memory, node_order, nr_online_nodes };
+}
+
+/** The zone's pageblocks that have a memory map. */
+function zoneMemory({ node, start_pfn, spanned, blocks }: AllocZone): MemoryRange[] {
+  const ranges: MemoryRange[] = [];
+  let pfn = start_pfn - (start_pfn % pageblock_nr_pages);
+  for (const run of blocks.split(' ')) {
+    const [type, count] = run.split('*');
+    const end = pfn + Number(count) * pageblock_nr_pages;
+    const range = { nid: node, start_pfn: Math.max(pfn, start_pfn), end_pfn: Math.min(end, start_pfn + spanned) };
+    if (type !== 'f') ranges.push(range);
+    pfn = end;
+  }
+  return ranges;
+}
+
+export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Difference | null {
+  const k = loadAllocState(alloc.before, topology);
+  const { ops, kinds } = alloc;
+  for (const nid of new Set(ops.preferred_nid)) {
+    if (alloc.node < 0 && k.node_data[nid] === undefined) throw new CaseError(`ops: node ${nid} is not a node`);
+  }
+  for (let i = 0; i < ops.count; i++) {
+    const order = ops.order[i]!;
+    const kind = ops.kind[i]!;
+    const pfn = ops.pfn[i]!;
+    if (kind < 0) {
+      __free_pages(k, pfn, order);
+      continue;
+    }
+    const found = __alloc_pages(k, kinds[kind]!, order, ops.preferred_nid[i]!, null);
+    if (found !== (pfn === 0 ? -1 : pfn)) {
+      const frame = (n: number): string => (n <= 0 ? 'no page' : `page frame ${n}`);
+      return { where: `ops[${i}] (order ${order}, kind ${kind})`, expected: frame(pfn), found: frame(found) };
+    }
+  }
+  const after = alloc.after.map(({ node, index }) =>
+    readAllocZone(k, k.node_data[node]!.node_zones[index]!, topology.memory),
+  );
+  return firstDifference(byZone(alloc.after), byZone(after), 'after');
+}
+
+/** Named by node and zone: a difference then says where it is in a reader's words. */
+const byZone = (zones: readonly AllocZone[]) =>
+  Object.fromEntries(zones.map(({ node, zone, ...state }) => [`${node} ${zone}`, state]));

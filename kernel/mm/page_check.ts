@@ -1,0 +1,145 @@
+// Signs that a page is in use, or that its struct page was damaged, when it is handed out and when it comes back
+// (Linux: mm/page_alloc.c page_expected_state(), check_new_pages(), free_page_is_bad(), bad_page()).
+
+import {
+  PG_FLAGS,
+  PG_MAPCOUNT,
+  PG_MAPPING,
+  PG_MAPPING_HI,
+  PG_MEMCG_DATA,
+  PG_MEMCG_DATA_HI,
+  PG_REFCOUNT,
+} from '../include/mm_types.ts';
+import { PFN_SECTION_SHIFT } from '../include/mmzone.ts';
+import { PG_hwpoison } from '../include/page_flags.ts';
+import type { pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { KERN_ALERT } from '../lib/printk.ts';
+import { dump_page } from './debug.ts';
+import { page_index, section_map } from './page.ts';
+
+/** Flags that a page about to be handed out must not have, PG_hwpoison apart; LRU_GEN_MASK is bits 27 to 29. */
+export const PAGE_FLAGS_CHECK_AT_PREP = 0x3f7fffff;
+/** lru, locked, private, private_2, writeback, reserved, slab, active, unevictable, mlocked, and LRU_GEN_MASK. */
+export const PAGE_FLAGS_CHECK_AT_FREE = 0x3830f231;
+const __PG_HWPOISON = 1 << PG_hwpoison;
+/** All flags. */
+const CHECK_NEW_PAGE = PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON;
+
+/** _mapcount -1 and _refcount 0, as one double. */
+const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer)[0]!;
+
+/**
+ * Looks at the pages whose words are m[i .. end - 1]: whether each has no users, no mapping, no memcg and none of `flags`.
+ *
+ * On the path of every larger block, so two words are read at a time, as doubles: +0.0 is two words of zero, and what is
+ * no pointer of the kernel's to them is a number too small to vanish in a sum. Of what a program could write to
+ * `mapping` or `memcg_data`, only 0x8000000000000000, or two numbers that cancel each other, pass unseen.
+ * @param f the same memory as `m`
+ * @returns the index of the first page's words that are not so, or -1; maybe of the one before
+ */
+export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: number, flags: number): number {
+  const unused = UNUSED;
+  if ((end - i) & 16) {
+    const j = i >> 1;
+    if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[i]! & flags) !== 0) return i;
+    i += 16;
+  }
+  for (; i < end; i += 32) {
+    const j = i >> 1;
+    if (
+      f[j + 6] !== unused ||
+      f[j + 14] !== unused ||
+      f[j + 3]! + f[j + 7]! + f[j + 11]! + f[j + 15]! !== 0 ||
+      ((m[i]! | m[i + 16]!) & flags) !== 0
+    ) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+/** The same of one page, exactly. */
+export const page_expected_state = (m: Int32Array, i: number, check_flags: number): boolean =>
+  (~m[i + PG_MAPCOUNT]! |
+    m[i + PG_REFCOUNT]! |
+    m[i + PG_MAPPING]! |
+    m[i + PG_MAPPING_HI]! |
+    m[i + PG_MEMCG_DATA]! |
+    m[i + PG_MEMCG_DATA_HI]! |
+    (m[i + PG_FLAGS]! & check_flags)) ===
+  0;
+
+/** The last of the reasons that apply. */
+function page_bad_reason(m: Int32Array, i: number, flags: number): string | null {
+  let bad_reason: string | null = null;
+  if (m[i + PG_MAPCOUNT] !== -1) bad_reason = 'nonzero mapcount';
+  if (m[i + PG_MAPPING] !== 0 || m[i + PG_MAPPING_HI] !== 0) bad_reason = 'non-NULL mapping';
+  if (m[i + PG_REFCOUNT] !== 0) bad_reason = 'nonzero _refcount';
+  if ((m[i + PG_FLAGS]! & flags) !== 0) {
+    const when = flags === PAGE_FLAGS_CHECK_AT_PREP ? 'PREP' : 'FREE';
+    bad_reason = `PAGE_FLAGS_CHECK_AT_${when} flag(s) set`;
+  }
+  if (m[i + PG_MEMCG_DATA] !== 0 || m[i + PG_MEMCG_DATA_HI] !== 0) bad_reason = 'page still charged to cgroup';
+  return bad_reason;
+}
+
+/** Sixty reports a minute at most. */
+const BURST = 60;
+const MINUTE_NS = 60e9;
+
+/**
+ * Reports a page that is not what it should be. It is left as it is, on no list and out of use, but for its mapcount.
+ *
+ * Left out: the list of modules, the call trace, the taint.
+ */
+export function bad_page(k: Kernel, pfn: pfn_t, reason: string | null): void {
+  const limit = k.page_alloc.bad_page;
+  const now = k.log.now();
+  let quiet = false;
+  if (limit.nr_shown === BURST) {
+    if (now < limit.resume) {
+      limit.nr_unshown++;
+      quiet = true;
+    } else {
+      if (limit.nr_unshown > 0) {
+        k.log.printk(KERN_ALERT, `BUG: Bad page state: ${limit.nr_unshown} messages suppressed`);
+        limit.nr_unshown = 0;
+      }
+      limit.nr_shown = 0;
+    }
+  }
+  if (!quiet) {
+    if (limit.nr_shown++ === 0) limit.resume = now + MINUTE_NS;
+    const where = pfn.toString(16).padStart(5, '0');
+    k.log.printk(KERN_ALERT, `BUG: Bad page state in process ${k.current.comm}  pfn:${where}`);
+    dump_page(k, pfn, reason);
+  }
+  section_map(k.mm, pfn)[page_index(pfn) + PG_MAPCOUNT] = -1;
+}
+
+export function free_page_is_bad(k: Kernel, m: Int32Array, i: number, pfn: pfn_t): boolean {
+  if (page_expected_state(m, i, PAGE_FLAGS_CHECK_AT_FREE)) return false;
+  bad_page(k, pfn, page_bad_reason(m, i, PAGE_FLAGS_CHECK_AT_FREE));
+  return true;
+}
+
+/** Of a page with bad memory nothing is said. */
+function check_new_page(k: Kernel, m: Int32Array, i: number, pfn: pfn_t): boolean {
+  if (page_expected_state(m, i, CHECK_NEW_PAGE)) return false;
+  if ((m[i + PG_FLAGS]! & __PG_HWPOISON) !== 0) m[i + PG_MAPCOUNT] = -1;
+  else bad_page(k, pfn, page_bad_reason(m, i, PAGE_FLAGS_CHECK_AT_PREP));
+  return true;
+}
+
+/** Reports the first bad page of a block that is about to be handed out. @returns whether there is one */
+export function check_new_pages(k: Kernel, pfn: pfn_t, order: number): boolean {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  if (order === 0) return check_new_page(k, m, i, pfn);
+  const f = k.mm.section_mem_map_f64[pfn >>> PFN_SECTION_SHIFT]!;
+  const end = i + (16 << order);
+  if (find_unexpected(m, f, i, end, CHECK_NEW_PAGE) < 0) return false;
+  for (let p = 0; p < 1 << order; p++) if (check_new_page(k, m, i + (p << 4), pfn + p)) return true;
+  return false;
+}

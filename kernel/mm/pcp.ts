@@ -1,0 +1,278 @@
+// Per-cpu page lists at work (Linux: mm/page_alloc.c rmqueue_pcplist(), free_unref_page(), free_pcppages_bulk(), drain_all_pages()):
+// for each CPU and zone a list of free blocks for orders 0 to 3 by migratetype, and two for huge pages, filled from and
+// emptied to the buddy lists in batches.
+//
+// Left out: trylock failing, as no interrupt comes between.
+
+import { for_each_online_cpu } from '../arch/x86/cpu.ts';
+import { PG_FLAGS_HI, PG_INDEX } from '../include/mm_types.ts';
+import {
+  MIGRATE_CMA,
+  MIGRATE_ISOLATE,
+  MIGRATE_MOVABLE,
+  MIGRATE_PCPTYPES,
+  NR_FREE_CMA_PAGES,
+  NR_FREE_PAGES,
+  NR_LOWORDER_PCP_LISTS,
+  NR_PCP_LISTS,
+  PAGE_ALLOC_COSTLY_ORDER,
+  pageblock_order,
+  ZONE_RECLAIM_ACTIVE,
+} from '../include/mmzone.ts';
+import { NODES_MASK, NODES_PGSHIFT_HI, ZONES_MASK, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import type { pfn_t } from '../include/types.ts';
+import { PGALLOC, PGFREE } from '../include/vm_event_item.ts';
+import {
+  PCP_BATCH,
+  PCP_COUNT,
+  PCP_FREE_FACTOR,
+  PCP_HIGH,
+  PCP_LISTS,
+  Z_FLAGS,
+  Z_NR_ISOLATE_PAGEBLOCK,
+} from '../include/zone_words.ts';
+import type { Kernel } from '../kernel.ts';
+import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
+import { __rmqueue } from './fallback.ts';
+import type { Zone } from './mmzone.ts';
+import { for_each_populated_zone } from './mmzone_iter.ts';
+import { lru_pointer_pfn, page_index, section_map, VMEMMAP_HI } from './page.ts';
+import { check_new_pages, free_page_is_bad } from './page_check.ts';
+import { LIST_WORDS, list_add, list_add_tail, list_del } from './page_list.ts';
+import { free_pages_prepare } from './page_prep.ts';
+import { get_pageblock_migratetype } from './pageblock.ts';
+import { __count_vm_events } from './vm_event.ts';
+import { __mod_zone_page_state, zone_statistics } from './vmstat.ts';
+import { type ZoneCpu, zone_cpu } from './zone_cpu.ts';
+
+/** CONFIG_PCP_BATCH_SCALE_MAX: a batch grows to 32 times its size at most. */
+const CONFIG_PCP_BATCH_SCALE_MAX = 5;
+const FREE_FACTOR_MASK = 0xffff;
+
+/** The list of blocks of an order and migratetype. */
+export const order_to_pindex = (migratetype: number, order: number): number =>
+  order > PAGE_ALLOC_COSTLY_ORDER
+    ? NR_LOWORDER_PCP_LISTS + (migratetype === MIGRATE_MOVABLE ? 1 : 0)
+    : MIGRATE_PCPTYPES * order + migratetype;
+
+const pindex_to_order = (pindex: number): number =>
+  pindex >= NR_LOWORDER_PCP_LISTS ? pageblock_order : (pindex / MIGRATE_PCPTYPES) | 0;
+
+export const pcp_allowed_order = (k: Kernel, order: number): boolean =>
+  order <= PAGE_ALLOC_COSTLY_ORDER || order === k.page_alloc.thp_order;
+
+/** Word index of a list's head. */
+const list_head = (c: ZoneCpu, pindex: number): number => c.base + PCP_LISTS + pindex * LIST_WORDS;
+/** Low word of the pointer to it; the high word is the structure's own, as it crosses no chunk. */
+const list_lo = (c: ZoneCpu, pindex: number): number => c.pointer_lo + ((PCP_LISTS + pindex * LIST_WORDS) << 2);
+
+/**
+ * Puts `count` blocks from the buddy lists on a per-cpu list, at the tail: so they come off it in their order.
+ * @returns how many there were
+ */
+function rmqueue_bulk(
+  k: Kernel,
+  zone: Zone,
+  c: ZoneCpu,
+  order: number,
+  count: number,
+  pindex: number,
+  migratetype: number,
+  alloc_flags: number,
+): number {
+  const head = list_head(c, pindex);
+  const lo = list_lo(c, pindex);
+  let allocated = 0;
+  let i = 0;
+  for (; i < count; i++) {
+    const pfn = __rmqueue(k, zone, order, migratetype, alloc_flags);
+    if (pfn < 0) break;
+    if (check_new_pages(k, pfn, order)) continue;
+    list_add_tail(k.mm, c.words, head, lo, c.pointer_hi, pfn);
+    allocated++;
+    if (section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] === MIGRATE_CMA) {
+      __mod_zone_page_state(k, zone, NR_FREE_CMA_PAGES, -(1 << order));
+    }
+  }
+  // Blocks that the checks took out of use are not free either.
+  __mod_zone_page_state(k, zone, NR_FREE_PAGES, -(i << order));
+  return allocated;
+}
+
+/** @returns the first page of a block off this CPU's list, which is filled first if it is empty; or -1 */
+export function __rmqueue_pcplist(
+  k: Kernel,
+  zone: Zone,
+  order: number,
+  migratetype: number,
+  alloc_flags: number,
+  c: ZoneCpu,
+): pfn_t {
+  const pindex = order_to_pindex(migratetype, order);
+  const w = c.words;
+  const head = list_head(c, pindex);
+  if (w[head + 1]! < VMEMMAP_HI) {
+    let batch = w[c.base + PCP_BATCH]!;
+    // A batch of 1 is that of boot's pagesets and small zones, which keep nothing.
+    if (batch > 1) batch = Math.max(batch >> order, 2);
+    w[c.base + PCP_COUNT]! += rmqueue_bulk(k, zone, c, order, batch, pindex, migratetype, alloc_flags) << order;
+    if (w[head + 1]! < VMEMMAP_HI) return -1;
+  }
+  const pfn = lru_pointer_pfn(w[head]!, w[head + 1]!);
+  list_del(k.mm, w, section_map(k.mm, pfn), page_index(pfn));
+  w[c.base + PCP_COUNT]! -= 1 << order;
+  return pfn;
+}
+
+export function rmqueue_pcplist(
+  k: Kernel,
+  preferred_zone: Zone,
+  zone: Zone,
+  order: number,
+  migratetype: number,
+  alloc_flags: number,
+): pfn_t {
+  const c = zone_cpu(k, zone, k.percpu.cpu);
+  // Whoever allocates frees less at a time.
+  const factor = c.words[c.base + PCP_FREE_FACTOR]!;
+  if ((factor & FREE_FACTOR_MASK) !== 0) {
+    c.words[c.base + PCP_FREE_FACTOR] = (factor & ~FREE_FACTOR_MASK) | ((factor & FREE_FACTOR_MASK) >>> 1);
+  }
+  const pfn = __rmqueue_pcplist(k, zone, order, migratetype, alloc_flags, c);
+  if (pfn >= 0) {
+    __count_vm_events(k, PGALLOC + zone.idx, 1 << order);
+    zone_statistics(k, preferred_zone, zone, 1);
+  }
+  return pfn;
+}
+
+/**
+ * Gives `count` pages of the per-cpu lists back, from the list `pindex` on, a list at a time: of each those that were
+ * freed first.
+ */
+function free_pcppages_bulk(k: Kernel, zone: Zone, count: number, c: ZoneCpu, pindex: number): void {
+  const w = c.words;
+  let min_pindex = 0;
+  let max_pindex = NR_PCP_LISTS - 1;
+  count = Math.min(w[c.base + PCP_COUNT]!, count);
+  const isolated_pageblocks = zone.words[zone.base + Z_NR_ISOLATE_PAGEBLOCK] !== 0;
+  pindex--;
+  while (count > 0) {
+    let head: number;
+    for (;;) {
+      if (++pindex > max_pindex) pindex = min_pindex;
+      head = list_head(c, pindex);
+      if (w[head + 1]! >= VMEMMAP_HI) break;
+      if (pindex === max_pindex) max_pindex--;
+      if (pindex === min_pindex) min_pindex++;
+    }
+    const order = pindex_to_order(pindex);
+    do {
+      const pfn = lru_pointer_pfn(w[head + 2]!, w[head + 3]!);
+      const m = section_map(k.mm, pfn);
+      const i = page_index(pfn);
+      let mt = m[i + PG_INDEX]!;
+      list_del(k.mm, w, m, i);
+      count -= 1 << order;
+      w[c.base + PCP_COUNT]! -= 1 << order;
+      if (free_page_is_bad(k, m, i, pfn)) continue;
+      if (isolated_pageblocks) mt = get_pageblock_migratetype(k, pfn);
+      __free_one_page(k, pfn, zone, order, mt, FPI_NONE);
+    } while (count > 0 && w[head + 1]! >= VMEMMAP_HI);
+  }
+}
+
+/** How many pages may stay on the lists. */
+function nr_pcp_high(zone: Zone, c: ZoneCpu, free_high: boolean): number {
+  const high = c.words[c.base + PCP_HIGH]!;
+  if (high === 0 || free_high) return 0;
+  if (((zone.words[zone.base + Z_FLAGS]! >>> ZONE_RECLAIM_ACTIVE) & 1) === 0) return high;
+  return Math.min(c.words[c.base + PCP_BATCH]! << 2, high);
+}
+
+/** How many pages go back when they are too many: twice as many each time while nothing is allocated. */
+function nr_pcp_free(c: ZoneCpu, high: number, batch: number, free_high: boolean): number {
+  const w = c.words;
+  if (free_high) return w[c.base + PCP_COUNT]!;
+  if (high < batch) return 1;
+  const min_nr_free = batch;
+  const max_nr_free = high - batch;
+  const free_factor = w[c.base + PCP_FREE_FACTOR]! & FREE_FACTOR_MASK;
+  batch <<= free_factor;
+  if (batch < max_nr_free && free_factor < CONFIG_PCP_BATCH_SCALE_MAX) w[c.base + PCP_FREE_FACTOR]!++;
+  if (batch >= max_nr_free) return max_nr_free;
+  return Math.max(batch, min_nr_free);
+}
+
+function free_unref_page_commit(
+  k: Kernel,
+  zone: Zone,
+  c: ZoneCpu,
+  pfn: pfn_t,
+  migratetype: number,
+  order: number,
+): void {
+  const w = c.words;
+  const b = c.base;
+  __count_vm_events(k, PGFREE, 1 << order);
+  const pindex = order_to_pindex(migratetype, order);
+  list_add(k.mm, w, list_head(c, pindex), list_lo(c, pindex), c.pointer_hi, pfn);
+  const count = w[b + PCP_COUNT]! + (1 << order);
+  w[b + PCP_COUNT] = count;
+
+  // Small blocks of more than a page that only pile up make for fragmentation: all goes back.
+  const free_high =
+    order !== 0 && order <= PAGE_ALLOC_COSTLY_ORDER && (w[b + PCP_FREE_FACTOR]! & FREE_FACTOR_MASK) !== 0;
+  const high = nr_pcp_high(zone, c, free_high);
+  if (count >= high) free_pcppages_bulk(k, zone, nr_pcp_free(c, high, w[b + PCP_BATCH]!, free_high), c, pindex);
+}
+
+/** Frees a block to this CPU's list. */
+export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
+  if (!free_pages_prepare(k, pfn, order, false)) return;
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const flags_hi = m[i + PG_FLAGS_HI]!;
+  const pgdat = k.node_data[(flags_hi >>> NODES_PGSHIFT_HI) & NODES_MASK]!;
+  const zone = pgdat.node_zones[(flags_hi >>> ZONES_PGSHIFT_HI) & ZONES_MASK]!;
+  let migratetype = get_pageblock_migratetype(k, pfn);
+  m[i + PG_INDEX] = migratetype;
+  if (migratetype >= MIGRATE_PCPTYPES) {
+    if (migratetype === MIGRATE_ISOLATE) {
+      free_one_page(k, zone, pfn, order, migratetype, FPI_NONE);
+      return;
+    }
+    // Highatomic and CMA pages are on the movable list, and go home from there in time.
+    migratetype = MIGRATE_MOVABLE;
+  }
+  free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
+}
+
+/** Empties a CPU's lists of a zone. */
+export function drain_pages_zone(k: Kernel, cpu: number, zone: Zone): void {
+  const c = zone_cpu(k, zone, cpu);
+  const w = c.words;
+  for (let count = w[c.base + PCP_COUNT]!; count > 0; ) {
+    const to_drain = Math.min(count, w[c.base + PCP_BATCH]! << CONFIG_PCP_BATCH_SCALE_MAX);
+    free_pcppages_bulk(k, zone, to_drain, c, 0);
+    count -= to_drain;
+  }
+}
+
+function drain_pages(k: Kernel, cpu: number): void {
+  for (const zone of for_each_populated_zone(k)) drain_pages_zone(k, cpu, zone);
+}
+
+/** Empties this CPU's lists; null: of all zones. */
+export function drain_local_pages(k: Kernel, zone: Zone | null): void {
+  if (zone !== null) drain_pages_zone(k, k.percpu.cpu, zone);
+  else drain_pages(k, k.percpu.cpu);
+}
+
+/** Empties every CPU's lists; null: of all zones. */
+export function drain_all_pages(k: Kernel, zone: Zone | null): void {
+  for (const cpu of for_each_online_cpu(k)) {
+    if (zone !== null) drain_pages_zone(k, cpu, zone);
+    else drain_pages(k, cpu);
+  }
+}
