@@ -26,8 +26,9 @@ export const oracleCommand: Command = {
     rest: 'operands',
     operand_count: [1, Number.POSITIVE_INFINITY],
     notes: [
-      'Boot cases and real machines are told apart by what is in the file; it may be gzipped. A folder stands for the',
-      'cases in it. A failure is followed by the first difference. Exit code 1 if any case fails.',
+      'Boot cases, allocation cases and real machines are told apart by what is in the file; it may be gzipped. A folder',
+      'stands for the cases in it. An allocation case wants the boot case of its name, in ../boot or beside it.',
+      'A failure is followed by the first difference. Exit code 1 if any case fails.',
     ],
   },
   run(values, operands, output) {

@@ -8,6 +8,7 @@ export type CaseKind = 'boot' | 'alloc' | 'real machine';
 
 export interface CaseFile {
   readonly kind: CaseKind;
+  readonly path: string;
   /** The case's own name; the file's where it has none. */
   readonly name: string;
   readonly fields: Field;
@@ -35,7 +36,7 @@ export function parseCase(bytes: Uint8Array, path: string): CaseFile {
   const fields = new Field(value, '');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CaseError('is not a JSON object');
   const name = fields.member('name').optional((field) => field.string()) ?? baseName(path);
-  return { kind: kindOf(fields), name, fields };
+  return { kind: kindOf(fields), path, name, fields };
 }
 
 export const baseName = (path: string): string => path.replace(/^.*\//, '').replace(/\.json(\.gz)?$/, '');

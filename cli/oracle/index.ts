@@ -1,13 +1,18 @@
 // Runs one recorded case of any kind and says the first thing that differs.
 
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { MachineConfig } from '../../emu/config/machine_config.ts';
 import { parseQemuOptions } from '../../emu/config/qemu_options.ts';
 import type { FirmwareMode } from '../../firmware/install.ts';
 import { recorder } from '../../kernel/config.ts';
 import { bootLab, type Lab } from '../lab.ts';
+import { readAllocCase } from './alloc_case.ts';
+import { allocTopology, checkAlloc } from './alloc_check.ts';
 import { type BootCase, readBootCase } from './boot_case.ts';
 import { compareFirmware, compareKernel, noSnapshots, takeSnapshots } from './boot_check.ts';
-import type { CaseFile } from './case_file.ts';
+import { type CaseFile, readCaseFile } from './case_file.ts';
 import { type Difference, differenceText } from './compare.ts';
 import { CaseError } from './fields.ts';
 import { type RealMachine, readRealMachine } from './real_case.ts';
@@ -23,12 +28,36 @@ export function checkCase(file: CaseFile, firmware: FirmwareMode): string | null
       case 'real machine':
         return textOf(checkRealMachine(readRealMachine(file.fields), firmware));
       case 'alloc':
-        return 'allocation cases are not supported yet';
+        return textOf(checkAllocFile(file));
     }
   } catch (error) {
     if (error instanceof CaseError) return error.message;
     throw error;
   }
+}
+
+function checkAllocFile(file: CaseFile): Difference | null {
+  const alloc = readAllocCase(file.fields);
+  return checkAlloc(alloc, allocTopology(alloc, findBootCase(file)));
+}
+
+/**
+ * The boot that an allocation case was recorded after: of the same name, in the folder `boot` beside the case's own, in
+ * the case's own, or among the recordings of this project. null: there is none.
+ */
+function findBootCase({ name, path }: CaseFile): BootCase | null {
+  const beside = [join(dirname(path), '..', 'boot'), dirname(path)];
+  // From the bundle in build/, and from the source.
+  const golden = ['../test/golden/boot', '../../test/golden/boot'].map((at) =>
+    fileURLToPath(new URL(at, import.meta.url)),
+  );
+  for (const folder of [...beside, ...golden]) {
+    const boot_path = join(folder, `${name}.json`);
+    if (!existsSync(boot_path)) continue;
+    const boot = readCaseFile(boot_path);
+    if (boot.kind === 'boot') return readBootCase(boot.fields);
+  }
+  return null;
 }
 
 const textOf = (difference: Difference | null): string | null =>

@@ -50,10 +50,10 @@ describe('pgdat oracle', () => {
 
   it.each<[string, string, unknown, string]>([
     [
-      'an allocation case',
+      'a broken allocation case',
       'alloc.json.gz',
       { name: 'a', before: [], ops: [] },
-      'not ok a - allocation cases are not supported yet',
+      'not ok a - node: wanted a number, found nothing',
     ],
     ['not JSON', 'text.json', 'hello', 'not ok text - is not JSON, nor gzipped JSON:'],
     ['no case', 'other.json', {}, 'not ok other - is no case that is known'],
