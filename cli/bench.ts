@@ -3,7 +3,9 @@
 
 import { spawnSync } from 'node:child_process';
 import { parseQemuOptions } from '../emu/config/qemu_options.ts';
-import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from './command.ts';
+import { benchKernel, benchPairs, pairsText } from './bench_alloc.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { type Spread, spread } from './spread.ts';
 
 interface Subject {
   readonly name: string;
@@ -25,19 +27,6 @@ const subjects: readonly Subject[] = [
   },
 ];
 
-export interface Spread {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-}
-
-export function spread(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)! };
-}
-
 interface Measured {
   readonly name: string;
   readonly firmware: string;
@@ -58,10 +47,15 @@ interface Run {
 export const benchCommand: Command = {
   spec: {
     name: 'bench',
-    operands: 'boot',
-    summary: 'measures whole boots: time by stage, and resident memory against the memory map',
+    operands: 'boot|alloc',
+    summary: 'measures whole boots, or the page allocator',
     options: [
-      { name: '--runs', value: 'N', choices: [], help: 'boots of each machine (default 9)' },
+      {
+        name: '--runs',
+        value: 'N',
+        choices: [],
+        help: 'boots of each machine (default 9), or rounds of the allocator (default 21)',
+      },
       {
         name: '--firmware',
         value: 'bios|none',
@@ -75,11 +69,14 @@ export const benchCommand: Command = {
     notes: ['Prints medians with the fastest and the slowest run. Nothing else should run on the host meanwhile.'],
   },
   run(values, [what], output) {
-    if (what !== 'boot') throw new UsageError([`cannot measure '${what}'; what can be measured: boot`]);
-    const runs = Number(values.get('--runs') ?? 9);
+    if (what !== 'boot' && what !== 'alloc') {
+      throw new UsageError([`cannot measure '${what}'; what can be measured: boot, alloc`]);
+    }
+    const runs = Number(values.get('--runs') ?? (what === 'boot' ? 9 : 21));
     if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
       throw new UsageError([`--runs is a number from 1 to 1000, found '${values.get('--runs')}'`]);
     }
+    if (what === 'alloc') return benchAlloc(runs, values.has('--json'), output);
     const firmwares = values.has('--firmware') ? [values.get('--firmware')!] : ['bios', 'none'];
     const results: Measured[] = [];
     for (const subject of subjects) {
@@ -97,6 +94,12 @@ export const benchCommand: Command = {
     return EXIT_OK;
   },
 };
+
+function benchAlloc(rounds: number, json: boolean, output: Output): number {
+  const pairs = benchPairs(benchKernel(), rounds);
+  output.out(json ? `${JSON.stringify({ pairs }, null, 1)}\n` : `${pairsText(pairs)}\n`);
+  return EXIT_OK;
+}
 
 /** @returns the numbers, or what went wrong */
 function measure({ name, options }: Subject, firmware: string, runs: number): Measured | string {

@@ -64,6 +64,9 @@ async function bundleCode() {
     format: 'esm',
     target: 'node20',
     external: ['koffi'],
+    // Writes constants into the code that uses them, across modules too: the compiler knows nothing of a bundled
+    // module's variables, and the allocator's paths are full of word indices and masks.
+    minifySyntax: true,
     sourcemap: 'linked',
     logLevel: 'error',
   });

@@ -1,8 +1,9 @@
 // The numbers of `pgdat bench`: medians and what they are made of. Whole runs are the benchmark's own business.
 
 import { describe, expect, it } from 'vitest';
-import { benchCommand, spread } from '../../cli/bench.ts';
+import { benchCommand } from '../../cli/bench.ts';
 import { dispatch } from '../../cli/main.ts';
+import { spread } from '../../cli/spread.ts';
 import { Captured } from '../support/capture.ts';
 
 describe('spread', () => {
