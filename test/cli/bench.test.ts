@@ -18,10 +18,10 @@ describe('spread', () => {
 
 describe('what cannot be measured', () => {
   it.each([
-    [['walk'], "cannot measure 'walk'; what can be measured: boot"],
+    [['walk'], "cannot measure 'walk'; what can be measured: boot, alloc"],
     [['boot', '--runs', '0'], "--runs is a number from 1 to 1000, found '0'"],
     [['boot', '--runs', 'x'], "--runs is a number from 1 to 1000, found 'x'"],
-    [[], 'needs boot'],
+    [[], 'needs boot|alloc'],
   ])('%j', async (argv, text) => {
     const output = new Captured();
     expect(await dispatch([benchCommand], ['bench', ...argv], output)).toBe(2);
