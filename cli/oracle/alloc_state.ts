@@ -6,7 +6,7 @@ import { PhysicalMemory } from '../../emu/memory.ts';
 import { Ports } from '../../emu/ports.ts';
 import { recorder } from '../../kernel/config.ts';
 import { __GFP_BITS_MASK } from '../../kernel/include/gfp_types.ts';
-import { PG_INDEX, PG_REFCOUNT } from '../../kernel/include/mm_types.ts';
+import { PAGE_WORDS, PG_INDEX, PG_REFCOUNT } from '../../kernel/include/mm_types.ts';
 import {
   MIGRATE_CMA,
   MIGRATE_MOVABLE,
@@ -31,6 +31,7 @@ import {
   ZONELIST_NOFALLBACK,
 } from '../../kernel/include/mmzone.ts';
 import {
+  LIST_WORDS,
   PCP_BATCH,
   PCP_COUNT,
   PCP_FREE_FACTOR,
@@ -44,8 +45,8 @@ import { set_buddy_order } from '../../kernel/mm/buddy.ts';
 import { add_to_free_list_tail, zone_init_free_lists } from '../../kernel/mm/free_list.ts';
 import { NO_DOUBLES, NO_WORDS } from '../../kernel/mm/mm_state.ts';
 import { PgData, type Zone } from '../../kernel/mm/mmzone.ts';
-import { __init_pages, PAGE_WORDS, page_index, section_map } from '../../kernel/mm/page.ts';
-import { LIST_WORDS, list_add_tail } from '../../kernel/mm/page_list.ts';
+import { __init_pages, page_index, section_map } from '../../kernel/mm/page.ts';
+import { list_add_tail } from '../../kernel/mm/page_list.ts';
 import { get_pageblock_migratetype, set_pageblock_migratetype } from '../../kernel/mm/pageblock.ts';
 import { per_cpu_pages_init } from '../../kernel/mm/pageset.ts';
 import { zone_cpu } from '../../kernel/mm/zone_cpu.ts';

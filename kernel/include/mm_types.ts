@@ -3,6 +3,9 @@
 
 export const SIZEOF_PAGE = 64;
 export const PAGE_WORDS_SHIFT = 4;
+export const PAGE_WORDS = 16;
+/** High word of VMEMMAP_START as Int32Array holds it. Pointers into the memory map are at or above it. */
+export const VMEMMAP_HI = -0x1600;
 
 /** Low and high word of `flags`. The high word holds node, zone and last_cpupid (page_flags.ts). */
 export const PG_FLAGS = 0;

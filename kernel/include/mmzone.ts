@@ -5,54 +5,23 @@
 // stays empty and is not printed.
 
 import { aligned, array, assertLayout, bytes, list_head, pointer, struct, u8, u16, u32, u64 } from '../lib/struct.ts';
+import {
+  MAX_NR_ZONES,
+  MAX_ORDER,
+  MAX_ZONELISTS,
+  MAX_ZONES_PER_ZONELIST,
+  MIGRATE_TYPES,
+  NR_PCP_LISTS,
+  NR_VM_NODE_STAT_ITEMS,
+  NR_VM_NUMA_EVENT_ITEMS,
+  NR_VM_ZONE_STAT_ITEMS,
+  NR_WMARK,
+} from './mmzone_numbers.ts';
 
-/** One more than the largest order, as in 6.1. */
-export const MAX_ORDER = 11;
-/** HUGETLB_PAGE_ORDER: a pageblock is 2 MiB. */
-export const pageblock_order = 9;
-export const pageblock_nr_pages = 512;
-export const PAGE_ALLOC_COSTLY_ORDER = 3;
+// What was one header in Linux stays one to those who import it.
+export * from './mmzone_numbers.ts';
 
-export const MIGRATE_UNMOVABLE = 0;
-export const MIGRATE_MOVABLE = 1;
-export const MIGRATE_RECLAIMABLE = 2;
-/** Types that have per-cpu lists. */
-export const MIGRATE_PCPTYPES = 3;
-export const MIGRATE_HIGHATOMIC = 3;
-export const MIGRATE_CMA = 4;
-export const MIGRATE_ISOLATE = 5;
-export const MIGRATE_TYPES = 6;
-
-export const ZONE_DMA = 0;
-export const ZONE_DMA32 = 1;
-export const ZONE_NORMAL = 2;
-export const ZONE_MOVABLE = 3;
-export const ZONE_DEVICE = 4;
-export const MAX_NR_ZONES = 5;
 export const zone_names = ['DMA', 'DMA32', 'Normal', 'Movable', 'Device'] as const;
-
-export const WMARK_MIN = 0;
-export const WMARK_LOW = 1;
-export const WMARK_HIGH = 2;
-export const WMARK_PROMO = 3;
-export const NR_WMARK = 4;
-
-// enum zone_flags
-export const ZONE_BOOSTED_WATERMARK = 0;
-export const ZONE_RECLAIM_ACTIVE = 1;
-
-/** Per-cpu lists: three types for each of the orders 0 to 3, then two for transparent huge pages. */
-export const NR_LOWORDER_PCP_LISTS = MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1);
-export const NR_PCP_THP = 2;
-export const NR_PCP_LISTS = NR_LOWORDER_PCP_LISTS + NR_PCP_THP;
-
-// Sparse memory: sections of 128 MiB, subsections of 2 MiB.
-export const SECTION_SIZE_BITS = 27;
-export const PFN_SECTION_SHIFT = 15;
-export const PAGES_PER_SECTION = 1 << PFN_SECTION_SHIFT;
-export const PAGES_PER_SUBSECTION = 512;
-/** Bytes of memory map that a section takes: 2 MiB, one PMD. */
-export const SECTION_MEMMAP_SIZE = PAGES_PER_SECTION * 64;
 
 /** enum zone_stat_item, in order. */
 export const zone_stat_item = [
@@ -68,37 +37,6 @@ export const zone_stat_item = [
   'NR_ZSPAGES',
   'NR_FREE_CMA_PAGES',
 ] as const;
-export const NR_VM_ZONE_STAT_ITEMS = 11;
-export const NR_FREE_PAGES = 0;
-export const NR_ZONE_INACTIVE_ANON = 1;
-export const NR_ZONE_ACTIVE_ANON = 2;
-export const NR_ZONE_INACTIVE_FILE = 3;
-export const NR_ZONE_ACTIVE_FILE = 4;
-export const NR_ZONE_UNEVICTABLE = 5;
-export const NR_ZONE_WRITE_PENDING = 6;
-export const NR_MLOCK = 7;
-export const NR_BOUNCE = 8;
-export const NR_ZSPAGES = 9;
-export const NR_FREE_CMA_PAGES = 10;
-
-// enum numa_stat_item
-export const NUMA_HIT = 0;
-export const NUMA_MISS = 1;
-export const NUMA_FOREIGN = 2;
-export const NUMA_INTERLEAVE_HIT = 3;
-export const NUMA_LOCAL = 4;
-export const NUMA_OTHER = 5;
-export const NR_VM_NUMA_EVENT_ITEMS = 6;
-
-/** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */
-export const NR_VM_NODE_STAT_ITEMS = 43;
-
-export const MAX_NUMNODES = 1024;
-/** Node order lists: fallback over all nodes, and this node alone (__GFP_THISNODE). */
-export const ZONELIST_FALLBACK = 0;
-export const ZONELIST_NOFALLBACK = 1;
-export const MAX_ZONELISTS = 2;
-export const MAX_ZONES_PER_ZONELIST = MAX_NUMNODES * MAX_NR_ZONES;
 
 const spinlock_t = u32;
 const seqlock_t = bytes(8, 4);

@@ -50,6 +50,13 @@ export const ZONES_MASK = 7;
 /** LAST_CPUPID_MASK starts at bit 30 of flags: two bits in the low word, nineteen in the high one. */
 export const LAST_CPUPID_PGSHIFT = 30;
 export const LAST_CPUPID_WIDTH = 21;
+/** No CPU: bits 30 and 31 of the low word, 0 to 18 of the high one. */
+export const CPUPID_NONE = -0x40000000;
+export const CPUPID_NONE_HI = 0x7ffff;
+
+/** PAGE_TYPE_BASE as Int32Array holds it, and with PG_buddy: what is_buddy() looks at. */
+export const PAGE_TYPE_BASE_WORD = -0x10000000;
+export const BUDDY_MASK = -0xfffff80;
 
 /** In the order in which %pGp prints them (include/trace/events/mmflags.h). */
 export const pageflag_names: readonly (readonly [number, string])[] = [

@@ -1,6 +1,20 @@
 // Events that are counted for each CPU (Linux: include/linux/vm_event_item.h), by the names that /proc/vmstat prints, in
 // its order. As with zones, there is one list for every configuration: what a kernel lacks is not printed.
 
+/** The first of five, one for each zone. */
+export const PGALLOC = 4;
+export const ALLOCSTALL = 9;
+export const PGFREE = 19;
+export const COMPACTSTALL = 63;
+export const COMPACTFAIL = 64;
+export const COMPACTSUCCESS = 65;
+export const HTLB_BUDDY_PGALLOC = 69;
+export const HTLB_BUDDY_PGALLOC_FAIL = 70;
+export const UNEVICTABLE_PGCLEARED = 78;
+
+/** A CPU's counters begin at multiples of this. */
+export const VM_EVENT_STRIDE = 128;
+
 const for_all_zones = (what: string): string[] =>
   ['dma', 'dma32', 'normal', 'movable', 'device'].map((z) => `${what}_${z}`);
 
@@ -23,17 +37,6 @@ export const vm_event_item: readonly string[] = [
   ...['unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared', 'unevictable_pgs_stranded'],
 ];
 export const NR_VM_EVENT_ITEMS = vm_event_item.length;
-
-/** The first of five, one for each zone. */
-export const PGALLOC = 4;
-export const ALLOCSTALL = 9;
-export const PGFREE = 19;
-export const COMPACTSTALL = 63;
-export const COMPACTFAIL = 64;
-export const COMPACTSUCCESS = 65;
-export const HTLB_BUDDY_PGALLOC = 69;
-export const HTLB_BUDDY_PGALLOC_FAIL = 70;
-export const UNEVICTABLE_PGCLEARED = 78;
 
 const checks: readonly (readonly [number, string])[] = [
   [PGALLOC, 'pgalloc_dma'],

@@ -1,10 +1,8 @@
 // Where hot code finds the members of struct zone and of its per-cpu parts: word indices from the structure's base.
 //
-// Literals, because a bundler then writes each number into the code that uses it, which the compiler can build on; they
-// are checked against the layouts when the program is loaded. Counts of pages in one zone are below 2^31, so that the
+// Literals in a file that imports nothing, because a bundler then writes each number into the code that uses it, which the
+// compiler can build on; zone_words_check.ts holds them against the layouts when the program is loaded. Counts of pages in one zone are below 2^31, so that the
 // low word of a 64-bit member is the number.
-
-import { free_area, per_cpu_pages, per_cpu_zonestat, zone } from './mmzone.ts';
 
 // struct zone
 export const Z_WATERMARK = 0;
@@ -37,29 +35,5 @@ export const PCP_LISTS = 6;
 export const PZS_STAT_THRESHOLD = 2;
 export const PZS_NUMA_EVENT = 4;
 
-const checks: readonly (readonly [number, number])[] = [
-  [Z_WATERMARK, zone.offset._watermark],
-  [Z_WATERMARK_BOOST, zone.offset.watermark_boost],
-  [Z_NR_RESERVED_HIGHATOMIC, zone.offset.nr_reserved_highatomic],
-  [Z_LOWMEM_RESERVE, zone.offset.lowmem_reserve],
-  [Z_ZONE_START_PFN, zone.offset.zone_start_pfn],
-  [Z_MANAGED_PAGES, zone.offset.managed_pages],
-  [Z_SPANNED_PAGES, zone.offset.spanned_pages],
-  [Z_NR_ISOLATE_PAGEBLOCK, zone.offset.nr_isolate_pageblock],
-  [Z_FREE_AREA, zone.offset.free_area],
-  [Z_FLAGS, zone.offset.flags],
-  [Z_VM_STAT, zone.offset.vm_stat],
-  [Z_NR_FREE_CMA_PAGES, zone.offset.vm_stat + 80],
-  [AREA_WORDS, free_area.size],
-  [AREA_NR_FREE, free_area.offset.nr_free],
-  [PCP_COUNT, per_cpu_pages.offset.count],
-  [PCP_HIGH, per_cpu_pages.offset.high],
-  [PCP_BATCH, per_cpu_pages.offset.batch],
-  [PCP_FREE_FACTOR, per_cpu_pages.offset.free_factor],
-  [PCP_LISTS, per_cpu_pages.offset.lists],
-  [PZS_STAT_THRESHOLD, per_cpu_zonestat.offset.stat_threshold - 3],
-  [PZS_NUMA_EVENT, per_cpu_zonestat.offset.vm_numa_event],
-];
-for (const [words, offset] of checks) {
-  if (words * 4 !== offset) throw new Error(`zone_words.ts has ${words} words for byte offset ${offset}`);
-}
+/** Words of a list_head: next, next_hi, prev, prev_hi. */
+export const LIST_WORDS = 4;

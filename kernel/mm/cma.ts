@@ -4,7 +4,7 @@
 // Left out: cma_alloc() and cma_release(), which migrate pages; per-node areas. On x86-64 there is no high memory, so
 // what Linux does about its border never happens.
 
-import { PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import { MIGRATE_CMA, pageblock_nr_pages, pageblock_order } from '../include/mmzone.ts';
 import { PG_reserved } from '../include/page_flags.ts';
 import {
@@ -30,7 +30,7 @@ import { adjust_managed_page_count, free_reserved_page } from './free_reserved.t
 import { memblock_bottom_up, memblock_phys_free, memblock_reserve, memblock_set_bottom_up } from './memblock.ts';
 import { memblock_alloc_range_nid } from './memblock_alloc.ts';
 import { memblock_end_of_DRAM, memblock_is_region_reserved } from './memblock_info.ts';
-import { PAGE_WORDS, page_index, page_zone, pfn_valid, section_map } from './page.ts';
+import { page_index, page_zone, pfn_valid, section_map } from './page.ts';
 import { __free_pages_ok } from './page_alloc.ts';
 import { set_pageblock_migratetype } from './pageblock.ts';
 

@@ -2,6 +2,7 @@
 // all of them. Every other page points to it; the second one holds the order and which destructor it has.
 
 import {
+  PAGE_WORDS,
   PG_FLAGS,
   PG_LRU_NEXT,
   PG_LRU_NEXT_HI,
@@ -15,11 +16,12 @@ import {
   PG1_COMPOUND_NR,
   PG1_COMPOUND_PINCOUNT,
   SIZEOF_PAGE,
+  VMEMMAP_HI,
 } from '../include/mm_types.ts';
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { PAGE_WORDS, page_index, section_map, VMEMMAP_HI } from './page.ts';
+import { page_index, section_map } from './page.ts';
 
 // enum compound_dtor_id
 export const COMPOUND_PAGE_DTOR = 1;

@@ -3,6 +3,7 @@
 // Left out: what the mapping is, page owner. Differs from Linux: %p prints the pointer itself, not a hash of it.
 
 import {
+  PAGE_WORDS,
   PG_FLAGS,
   PG_FLAGS_HI,
   PG_INDEX,
@@ -34,7 +35,7 @@ import {
 import { type pfn_t, VMEMMAP_START } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { hex, pr_warn } from '../lib/printk.ts';
-import { lru_pointer_pfn, PAGE_WORDS, page_index, section_map } from './page.ts';
+import { lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 
 const big = (lo: number, hi: number): bigint => (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);

@@ -3,15 +3,22 @@
 //
 // Context: zone->lock held, or boot with one CPU.
 
-import { PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPCOUNT, PG_PRIVATE, PG_PRIVATE_HI } from '../include/mm_types.ts';
+import {
+  PG_LRU_NEXT,
+  PG_LRU_NEXT_HI,
+  PG_MAPCOUNT,
+  PG_PRIVATE,
+  PG_PRIVATE_HI,
+  VMEMMAP_HI,
+} from '../include/mm_types.ts';
 import { MAX_ORDER, MIGRATE_TYPES } from '../include/mmzone.ts';
 import { PG_buddy } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
-import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA } from '../include/zone_words.ts';
+import { AREA_NR_FREE, AREA_WORDS, LIST_WORDS, Z_FREE_AREA } from '../include/zone_words.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
-import { lru_pointer_pfn, page_index, section_map, VMEMMAP_HI } from './page.ts';
-import { __list_del_entry, init_list_head, LIST_WORDS, list_add, list_add_tail, list_del } from './page_list.ts';
+import { lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { __list_del_entry, init_list_head, list_add, list_add_tail, list_del } from './page_list.ts';
 
 /** Word index, from the zone's base, of free_area[order].free_list[migratetype]. */
 const list_index = (order: number, migratetype: number): number =>

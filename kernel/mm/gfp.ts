@@ -41,10 +41,12 @@ export const gfp_zonelist = (gfp: gfp_t): number =>
 
 export const gfpflags_allow_blocking = (gfp: gfp_t): boolean => (gfp & __GFP_DIRECT_RECLAIM) !== 0;
 
+/** Flags of a task that bear on what it may ask for. */
+export const GFP_CONTEXT = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_MEMALLOC_PIN;
+
 /** Takes away what the task said that it must not do for now: memalloc_noio_save() and its kin. */
 export function current_gfp_context(k: Kernel, gfp: gfp_t): gfp_t {
   const pflags = k.current.flags;
-  if ((pflags & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_MEMALLOC_PIN)) === 0) return gfp;
   if (pflags & PF_MEMALLOC_NOIO) gfp &= ~(__GFP_IO | __GFP_FS);
   else if (pflags & PF_MEMALLOC_NOFS) gfp &= ~__GFP_FS;
   if (pflags & PF_MEMALLOC_PIN) gfp &= ~__GFP_MOVABLE;

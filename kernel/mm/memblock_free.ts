@@ -3,7 +3,7 @@
 // largest aligned blocks, from low to high, each to the tail of its list.
 
 import { MEMBLOCK_NOMAP, MEMBLOCK_NONE, PHYS_ADDR_MAX } from '../include/memblock.ts';
-import { PG_FLAGS } from '../include/mm_types.ts';
+import { PAGE_WORDS, PG_FLAGS } from '../include/mm_types.ts';
 import { MAX_NR_ZONES, MAX_ORDER, PAGES_PER_SECTION, ZONE_NORMAL } from '../include/mmzone.ts';
 import { PG_reserved } from '../include/page_flags.ts';
 import { NUMA_NO_NODE, type nid_t, PFN_DOWN, PFN_UP, type pfn_t, type phys_addr_t } from '../include/types.ts';
@@ -11,7 +11,7 @@ import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask, node_isset } from '../lib/nodemask.ts';
 import { memblock_clear_hotplug } from './memblock.ts';
 import { for_each_free_mem_range, for_each_mem_region, for_each_reserved_mem_range } from './memblock_iter.ts';
-import { __init_pages, init_lru, PAGE_WORDS, page_index, pfn_valid, section_map } from './page.ts';
+import { __init_pages, init_lru, page_index, pfn_valid, section_map } from './page.ts';
 import { __free_pages_core } from './page_alloc.ts';
 import { early_pfn_to_nid } from './sparse.ts';
 

@@ -4,6 +4,7 @@
 import { MAX_NR_ZONES, NR_VM_ZONE_STAT_ITEMS } from '../include/mmzone.ts';
 import type { pfn_t, phys_addr_t } from '../include/types.ts';
 import { MAX_NUMNODES } from '../lib/nodemask.ts';
+import type { Zone } from './mmzone.ts';
 
 /** What a section without memory map has in section_mem_map and section_usemap. */
 export const NO_WORDS = new Int32Array(0);
@@ -22,6 +23,8 @@ export class MmState {
   readonly section_mem_map: Int32Array[] = [];
   /** The same memory, two words at a time. */
   readonly section_mem_map_f64: Float64Array[] = [];
+  /** Zones by what page->flags has above ZONES_PGSHIFT: filled as they are asked for. */
+  readonly zone_table: (Zone | undefined)[] = [];
   /** The pageblock flags of each section, 64 times 4 bits; NO_WORDS where the section is absent. */
   readonly section_usemap: Int32Array[] = [];
   /** What is left of the block that a node's memory map is cut from: [sparsemap_buf, sparsemap_buf_end). */

@@ -2,7 +2,7 @@
 //
 // Context: zone->lock held.
 
-import { PG_FLAGS, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPPING, PG_PRIVATE } from '../include/mm_types.ts';
+import { PAGE_WORDS, PG_FLAGS, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPPING, PG_PRIVATE } from '../include/mm_types.ts';
 import { pageblock_nr_pages, pageblock_order } from '../include/mmzone.ts';
 import { PG_lru } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
@@ -10,7 +10,7 @@ import type { Kernel } from '../kernel.ts';
 import { move_to_free_list } from './free_list.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
-import { is_buddy, lru_pointer_pfn, PAGE_WORDS, page_index, section_map } from './page.ts';
+import { is_buddy, lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { pageblock_end_pfn, pageblock_start_pfn, set_pageblock_migratetype } from './pageblock.ts';
 
 // Low bits of page->mapping (include/linux/page-flags.h).

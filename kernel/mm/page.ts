@@ -5,6 +5,7 @@
 
 import {
   PAGE_LRU_OFFSET,
+  PAGE_WORDS,
   PAGE_WORDS_SHIFT,
   PG_FLAGS,
   PG_FLAGS_HI,
@@ -17,36 +18,27 @@ import {
   PG_PRIVATE,
   PG_REFCOUNT,
   SIZEOF_PAGE,
+  VMEMMAP_HI,
 } from '../include/mm_types.ts';
 import { PAGES_PER_SECTION, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import {
-  LAST_CPUPID_PGSHIFT,
-  LAST_CPUPID_WIDTH,
+  BUDDY_MASK,
+  CPUPID_NONE,
+  CPUPID_NONE_HI,
   NODES_MASK,
   NODES_PGSHIFT_HI,
-  PAGE_TYPE_BASE,
-  PG_buddy,
+  PAGE_TYPE_BASE_WORD,
   PG_reserved,
   ZONES_MASK,
   ZONES_PGSHIFT_HI,
 } from '../include/page_flags.ts';
-import { type nid_t, type pfn_t, VMEMMAP_START_HI } from '../include/types.ts';
+import type { nid_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
 
-export const PAGE_WORDS = 1 << PAGE_WORDS_SHIFT;
-/** High word of VMEMMAP_START as Int32Array holds it. Pointers into the memory map are at or above it. */
-export const VMEMMAP_HI = VMEMMAP_START_HI | 0;
 /** Pages that a step of the vmemmap pointer's high word stands for: 4 GiB of memory map. */
 const PFN_HI_SHIFT = 26;
-
-// last_cpupid: no CPU yet. Bits 30 and 31 of the low word, the rest in the high one.
-const CPUPID_NONE = -1 << LAST_CPUPID_PGSHIFT;
-const CPUPID_NONE_HI = (1 << (LAST_CPUPID_WIDTH - (32 - LAST_CPUPID_PGSHIFT))) - 1;
-
-const TYPE_BASE = PAGE_TYPE_BASE | 0;
-const BUDDY_MASK = TYPE_BASE | PG_buddy;
 
 /** The memory map of the section that `pfn` is in. */
 export const section_map = (mm: MmState, pfn: pfn_t): Int32Array => mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT]!;
@@ -133,8 +125,15 @@ export const page_to_nid = (k: Kernel, pfn: pfn_t): nid_t => (flags_hi(k, pfn) >
 
 /** The zone that the page's own flags name: right also where the spans of zones overlap. */
 export function page_zone(k: Kernel, pfn: pfn_t): Zone {
-  const hi = flags_hi(k, pfn);
-  return k.node_data[(hi >>> NODES_PGSHIFT_HI) & NODES_MASK]!.node_zones[(hi >>> ZONES_PGSHIFT_HI) & ZONES_MASK]!;
+  const zone_id = flags_hi(k, pfn) >>> ZONES_PGSHIFT_HI;
+  return k.mm.zone_table[zone_id] ?? add_to_zone_table(k, zone_id);
+}
+
+/** Puts a zone into the table that is indexed by the high bits of page->flags: node and zone. */
+export function add_to_zone_table(k: Kernel, zone_id: number): Zone {
+  const zone = k.node_data[zone_id >>> 3]!.node_zones[zone_id & ZONES_MASK]!;
+  k.mm.zone_table[zone_id] = zone;
+  return zone;
 }
 
 /** Node and zone in one number: equal for two pages of one zone, and for no others. */
@@ -151,7 +150,8 @@ export function ClearPageReserved(k: Kernel, pfn: pfn_t): void {
 }
 
 /** Whether the page whose words begin at m[i] heads a free block. */
-export const is_buddy = (m: Int32Array, i: number): boolean => (m[i + PG_MAPCOUNT]! & BUDDY_MASK) === TYPE_BASE;
+export const is_buddy = (m: Int32Array, i: number): boolean =>
+  (m[i + PG_MAPCOUNT]! & BUDDY_MASK) === PAGE_TYPE_BASE_WORD;
 
 export function PageBuddy(k: Kernel, pfn: pfn_t): boolean {
   return is_buddy(section_map(k.mm, pfn), page_index(pfn));

@@ -6,8 +6,8 @@
 // Left out: cpusets, memcg, fault injection, tracepoints, and what sleeps.
 
 import { __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../include/gfp_types.ts';
-import { PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
-import { MAX_ORDER, MIGRATE_MOVABLE, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
+import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
+import { MAX_ORDER, MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
@@ -18,14 +18,15 @@ import { pr_warn } from '../lib/printk.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { get_page_from_freelist } from './get_page.ts';
-import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
+import { current_gfp_context, format_gfp, GFP_CONTEXT, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
 import type { Zone } from './mmzone.ts';
-import { PAGE_WORDS, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
+import { page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
 import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, pcp_allowed_order } from './pcp.ts';
+import { alloc_from_pcplist } from './pcp_fast.ts';
 import { __alloc_pages_slowpath } from './slowpath.ts';
 import { __count_vm_events } from './vm_event.ts';
 
@@ -93,9 +94,21 @@ export function __alloc_pages(
     warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
     return -1;
   }
-  gfp &= k.page_alloc.gfp_allowed_mask;
-  gfp = current_gfp_context(k, gfp);
-  const { ac } = k.page_alloc;
+  const state = k.page_alloc;
+  gfp &= state.gfp_allowed_mask;
+  if ((k.current.flags & GFP_CONTEXT) !== 0) gfp = current_gfp_context(k, gfp);
+  if (order <= PAGE_ALLOC_COSTLY_ORDER && nodemask === null) {
+    const highest_zoneidx = gfp_zone(gfp);
+    const migratetype = gfp_migratetype(k, gfp);
+    const list = (preferred_nid * 2 + gfp_zonelist(gfp)) * 4 + highest_zoneidx;
+    const zone = k.zonelists.views[list]![0];
+    if (zone !== undefined) {
+      const alloc_cma = migratetype === MIGRATE_MOVABLE ? state.alloc_cma : 0;
+      const pfn = alloc_from_pcplist(k, zone, gfp, order, highest_zoneidx, migratetype, alloc_cma);
+      if (pfn >= 0) return pfn;
+    }
+  }
+  const { ac } = state;
   let alloc_flags = prepare_alloc_pages(k, gfp, preferred_nid, nodemask, ac);
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
   const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);

@@ -3,19 +3,12 @@
 // that runs on the machine can walk them. What a list belongs to (struct zone, struct per_cpu_pages) is given by the
 // words it lies in, the index of its list_head there, and the pointer to that.
 
-import { PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_LRU_PREV, PG_LRU_PREV_HI } from '../include/mm_types.ts';
+import { PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_LRU_PREV, PG_LRU_PREV_HI, VMEMMAP_HI } from '../include/mm_types.ts';
+import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { MmState } from './mm_state.ts';
-import { lru_pointer, lru_pointer_hi, page_index, section_map, VMEMMAP_HI } from './page.ts';
+import { lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
 
-// include/linux/poison.h: what a list_head holds once it is off its list.
-export const LIST_POISON1 = 0x100;
-export const LIST_POISON2 = 0x122;
-/** Of both; 0xdead0000 as an Int32Array holds it. */
-export const LIST_POISON_HI = -0x21530000;
-
-/** Words of a list_head: next, next_hi, prev, prev_hi. */
-export const LIST_WORDS = 4;
 const NEXT = 0;
 const PREV = 2;
 

@@ -6,6 +6,7 @@
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { __GFP_COMP, __GFP_ZERO } from '../include/gfp_types.ts';
 import {
+  PAGE_WORDS,
   PG_FLAGS,
   PG_FLAGS_HI,
   PG_LRU_NEXT,
@@ -17,13 +18,13 @@ import {
   PG_REFCOUNT,
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
-import { PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
+import { CPUPID_NONE, CPUPID_NONE_HI, PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
 import { type gfp_t, PAGE_SHIFT, type pfn_t } from '../include/types.ts';
 import { UNEVICTABLE_PGCLEARED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { COMPOUND_PAGE_DTOR, clear_compound_tails, prep_compound_page } from './compound.ts';
 import { ALLOC_NO_WATERMARKS } from './internal.ts';
-import { PAGE_WORDS, page_index, page_zone, section_map } from './page.ts';
+import { page_index, page_zone, section_map } from './page.ts';
 import { find_unexpected, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { __mod_zone_page_state } from './vmstat.ts';
@@ -35,10 +36,7 @@ const TAIL = 1;
 /** page_is_pfmemalloc(): bit 1 of lru.next. */
 const PFMEMALLOC = 2;
 /** Low bits of mapping: anonymous, movable, KSM. */
-const PAGE_MAPPING_FLAGS = 3;
-/** last_cpupid, no CPU: bits 30 and 31, and the low 19 of the high word. */
-const CPUPID_NONE = -0x40000000;
-const CPUPID_NONE_HI = 0x7ffff;
+export const PAGE_MAPPING_FLAGS = 3;
 
 if (HEAD !== 1 << PG_head || MLOCKED_OR_POISONED !== ((1 << PG_mlocked) | (1 << PG_hwpoison))) {
   throw new Error('page_prep.ts: page flags');

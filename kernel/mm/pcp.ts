@@ -5,7 +5,20 @@
 // Left out: trylock failing, as no interrupt comes between.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
-import { PG_FLAGS_HI, PG_INDEX } from '../include/mm_types.ts';
+import {
+  PG_FLAGS,
+  PG_FLAGS_HI,
+  PG_INDEX,
+  PG_LRU_NEXT,
+  PG_LRU_NEXT_HI,
+  PG_LRU_PREV,
+  PG_LRU_PREV_HI,
+  PG_MAPPING,
+  PG_MAPPING_HI,
+  PG_PRIVATE,
+  PG_PRIVATE_HI,
+  VMEMMAP_HI,
+} from '../include/mm_types.ts';
 import {
   MIGRATE_CMA,
   MIGRATE_ISOLATE,
@@ -16,13 +29,15 @@ import {
   NR_LOWORDER_PCP_LISTS,
   NR_PCP_LISTS,
   PAGE_ALLOC_COSTLY_ORDER,
+  PFN_SECTION_SHIFT,
   pageblock_order,
   ZONE_RECLAIM_ACTIVE,
 } from '../include/mmzone.ts';
-import { NODES_MASK, NODES_PGSHIFT_HI, ZONES_MASK, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { CPUPID_NONE, CPUPID_NONE_HI, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGALLOC, PGFREE } from '../include/vm_event_item.ts';
 import {
+  LIST_WORDS,
   PCP_BATCH,
   PCP_COUNT,
   PCP_FREE_FACTOR,
@@ -36,10 +51,10 @@ import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
 import { __rmqueue } from './fallback.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
-import { lru_pointer_pfn, page_index, section_map, VMEMMAP_HI } from './page.ts';
-import { check_new_pages, free_page_is_bad } from './page_check.ts';
-import { LIST_WORDS, list_add, list_add_tail, list_del } from './page_list.ts';
-import { free_pages_prepare } from './page_prep.ts';
+import { add_to_zone_table, lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { check_new_pages, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { list_add_tail, list_del } from './page_list.ts';
+import { free_pages_prepare, kernel_init_pages, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { __mod_zone_page_state, zone_statistics } from './vmstat.ts';
@@ -48,6 +63,8 @@ import { type ZoneCpu, zone_cpu } from './zone_cpu.ts';
 /** CONFIG_PCP_BATCH_SCALE_MAX: a batch grows to 32 times its size at most. */
 const CONFIG_PCP_BATCH_SCALE_MAX = 5;
 const FREE_FACTOR_MASK = 0xffff;
+/** PG_hwpoison and PG_mlocked. */
+const ODD_PAGE = 0xa00000;
 
 /** The list of blocks of an order and migratetype. */
 export const order_to_pindex = (migratetype: number, order: number): number =>
@@ -204,38 +221,76 @@ function nr_pcp_free(c: ZoneCpu, high: number, batch: number, free_high: boolean
   return Math.max(batch, min_nr_free);
 }
 
+/** A block whose pages are nothing but free: to this CPU's list, and some back to the zone where that is too long. */
 function free_unref_page_commit(
   k: Kernel,
   zone: Zone,
   c: ZoneCpu,
   pfn: pfn_t,
+  m: Int32Array,
+  i: number,
   migratetype: number,
   order: number,
 ): void {
-  const w = c.words;
-  const b = c.base;
-  __count_vm_events(k, PGFREE, 1 << order);
+  const w = c.pcp;
+  const { events } = c;
+  events[PGFREE] = events[PGFREE]! + (1 << order);
+
   const pindex = order_to_pindex(migratetype, order);
-  list_add(k.mm, w, list_head(c, pindex), list_lo(c, pindex), c.pointer_hi, pfn);
-  const count = w[b + PCP_COUNT]! + (1 << order);
-  w[b + PCP_COUNT] = count;
+  // The mask only says how large it can be.
+  const head = (PCP_LISTS + (pindex << 2)) & 63;
+  const next_lo = w[head]!;
+  const next_hi = w[head + 1]!;
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
+  m[i + PG_LRU_NEXT] = next_lo;
+  m[i + PG_LRU_NEXT_HI] = next_hi;
+  m[i + PG_LRU_PREV] = (c.pointer_lo + (head << 2)) | 0;
+  m[i + PG_LRU_PREV_HI] = c.pointer_hi;
+  w[head] = lo;
+  w[head + 1] = hi;
+  if (next_hi >= VMEMMAP_HI) {
+    const n = k.mm.section_mem_map[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)]!;
+    const at = (next_lo & 0x1fffc0) >>> 2;
+    n[at + PG_LRU_PREV] = lo;
+    n[at + PG_LRU_PREV_HI] = hi;
+  } else {
+    w[head + 2] = lo;
+    w[head + 3] = hi;
+  }
+  const count = (w[PCP_COUNT]! + (1 << order)) | 0;
+  w[PCP_COUNT] = count;
 
   // Small blocks of more than a page that only pile up make for fragmentation: all goes back.
-  const free_high =
-    order !== 0 && order <= PAGE_ALLOC_COSTLY_ORDER && (w[b + PCP_FREE_FACTOR]! & FREE_FACTOR_MASK) !== 0;
+  const free_high = order !== 0 && order <= PAGE_ALLOC_COSTLY_ORDER && (w[PCP_FREE_FACTOR]! & FREE_FACTOR_MASK) !== 0;
+  if (count < w[PCP_HIGH]! && !free_high && (zone.view[Z_FLAGS]! & (1 << ZONE_RECLAIM_ACTIVE)) === 0) return;
   const high = nr_pcp_high(zone, c, free_high);
-  if (count >= high) free_pcppages_bulk(k, zone, nr_pcp_free(c, high, w[b + PCP_BATCH]!, free_high), c, pindex);
+  if (count >= high) free_pcppages_bulk(k, zone, nr_pcp_free(c, high, w[PCP_BATCH]!, free_high), c, pindex);
 }
 
 /** Frees a block to this CPU's list. */
 export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
-  if (!free_pages_prepare(k, pfn, order, false)) return;
-  const m = section_map(k.mm, pfn);
+  const { mm } = k;
+  const m = mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT]!;
   const i = page_index(pfn);
-  const flags_hi = m[i + PG_FLAGS_HI]!;
-  const pgdat = k.node_data[(flags_hi >>> NODES_PGSHIFT_HI) & NODES_MASK]!;
-  const zone = pgdat.node_zones[(flags_hi >>> ZONES_PGSHIFT_HI) & ZONES_MASK]!;
-  let migratetype = get_pageblock_migratetype(k, pfn);
+  const flags = m[i + PG_FLAGS]!;
+  if (order === 0 && (flags & ODD_PAGE) === 0) {
+    // free_pages_prepare() of a single page with nothing out of the ordinary.
+    if ((m[i + PG_MAPPING]! & PAGE_MAPPING_FLAGS) !== 0) {
+      m[i + PG_MAPPING] = 0;
+      m[i + PG_MAPPING_HI] = 0;
+    }
+    m[i + PG_FLAGS] = (flags | CPUPID_NONE) & ~PAGE_FLAGS_CHECK_AT_PREP;
+    m[i + PG_FLAGS_HI] = m[i + PG_FLAGS_HI]! | CPUPID_NONE_HI;
+    m[i + PG_PRIVATE] = 0;
+    m[i + PG_PRIVATE_HI] = 0;
+    if (k.init_on.init_on_free) kernel_init_pages(k, pfn, 0);
+  } else if (!free_pages_prepare(k, pfn, order, false)) {
+    return;
+  }
+  const zone_id = m[i + PG_FLAGS_HI]! >>> ZONES_PGSHIFT_HI;
+  const zone = mm.zone_table[zone_id] ?? add_to_zone_table(k, zone_id);
+  let migratetype = (mm.section_usemap[pfn >>> PFN_SECTION_SHIFT]![(pfn >>> 12) & 7]! >>> ((pfn >>> 7) & 28)) & 7;
   m[i + PG_INDEX] = migratetype;
   if (migratetype >= MIGRATE_PCPTYPES) {
     if (migratetype === MIGRATE_ISOLATE) {
@@ -245,7 +300,7 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
     // Highatomic and CMA pages are on the movable list, and go home from there in time.
     migratetype = MIGRATE_MOVABLE;
   }
-  free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
+  free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, m, i, migratetype, order);
 }
 
 /** Empties a CPU's lists of a zone. */

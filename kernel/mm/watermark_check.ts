@@ -85,8 +85,12 @@ export function __zone_watermark_ok(
     if ((alloc_flags & ALLOC_OOM) !== 0) min -= min >> 1;
   }
   if (free_pages <= min + words[base + Z_LOWMEM_RESERVE + 2 * highest_zoneidx]!) return false;
-  if (order === 0) return true;
+  return order === 0 || has_free_block(zone, order, alloc_flags);
+}
 
+/** Whether there is a free block of `order` or more on a list that the request may take from. */
+export function has_free_block(zone: Zone, order: number, alloc_flags: number): boolean {
+  const { words, base } = zone;
   for (let o = order; o < MAX_ORDER; o++) {
     if (words[base + Z_FREE_AREA + o * AREA_WORDS + AREA_NR_FREE] === 0) continue;
     if (!free_area_empty(zone, o, MIGRATE_UNMOVABLE)) return true;

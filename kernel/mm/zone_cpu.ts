@@ -3,7 +3,9 @@
 // moves once the zone has it.
 
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
-import { PAGE_OFFSET_HI, type phys_addr_t } from '../include/types.ts';
+import { per_cpu_pages, per_cpu_zonestat } from '../include/mmzone.ts';
+import { type nid_t, PAGE_OFFSET_HI, type phys_addr_t } from '../include/types.ts';
+import { VM_EVENT_STRIDE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Zone } from './mmzone.ts';
 import { per_cpu_ptr } from './percpu.ts';
@@ -19,19 +21,32 @@ export class ZoneCpu {
   /** struct per_cpu_zonestat. */
   readonly stat_words: Int32Array;
   readonly stat_base: number;
+  /** The two structures alone, for indices that are constants. */
+  readonly pcp: Int32Array;
+  readonly stat: Int32Array;
+  /** The CPU's event counters. */
+  readonly events: Float64Array;
+  /** The CPU's own node. */
+  readonly cpu_node: nid_t;
 
-  constructor(k: Kernel, pcp: phys_addr_t, stats: phys_addr_t) {
+  constructor(k: Kernel, pcp: phys_addr_t, stats: phys_addr_t, cpu: number) {
     this.words = k.hw.ram.words(Math.floor(pcp / CHUNK));
     this.base = (pcp % CHUNK) >>> 2;
     this.pointer_lo = pcp | 0;
     this.pointer_hi = (PAGE_OFFSET_HI + Math.floor(pcp / 2 ** 32)) | 0;
     this.stat_words = k.hw.ram.words(Math.floor(stats / CHUNK));
     this.stat_base = (stats % CHUNK) >>> 2;
+    this.pcp = this.words.subarray(this.base, this.base + (per_cpu_pages.size >> 2));
+    this.stat = this.stat_words.subarray(this.stat_base, this.stat_base + (per_cpu_zonestat.size >> 2));
+    this.events = k.vm_event.counts.subarray(cpu * VM_EVENT_STRIDE, (cpu + 1) * VM_EVENT_STRIDE);
+    this.cpu_node = k.percpu.numa_node[cpu] ?? 0;
   }
 }
 
 function make_zone_cpu(k: Kernel, zone: Zone, cpu: number): ZoneCpu {
-  const view = new ZoneCpu(k, per_cpu_ptr(k, zone.per_cpu_pageset, cpu), per_cpu_ptr(k, zone.per_cpu_zonestats, cpu));
+  const pcp = per_cpu_ptr(k, zone.per_cpu_pageset, cpu);
+  const stats = per_cpu_ptr(k, zone.per_cpu_zonestats, cpu);
+  const view = new ZoneCpu(k, pcp, stats, cpu);
   zone.cpus[cpu] = view;
   return view;
 }
