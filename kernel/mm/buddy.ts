@@ -5,7 +5,20 @@
 //
 // Context: zone->lock held, or boot with one CPU.
 
-import { PG_FLAGS_HI, PG_MAPCOUNT, PG_PRIVATE, PG_PRIVATE_HI } from '../include/mm_types.ts';
+import {
+  PAGE_WORDS,
+  PG_FLAGS_HI,
+  PG_INDEX,
+  PG_LRU_NEXT,
+  PG_LRU_NEXT_HI,
+  PG_LRU_PREV,
+  PG_LRU_PREV_HI,
+  PG_MAPCOUNT,
+  PG_PRIVATE,
+  PG_PRIVATE_HI,
+  SIZEOF_PAGE,
+  VMEMMAP_HI,
+} from '../include/mm_types.ts';
 import {
   MAX_ORDER,
   MIGRATE_CMA,
@@ -13,21 +26,17 @@ import {
   MIGRATE_PCPTYPES,
   NR_FREE_CMA_PAGES,
   NR_FREE_PAGES,
+  PFN_SECTION_SHIFT,
   pageblock_order,
 } from '../include/mmzone.ts';
-import { PG_buddy, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { BUDDY_MASK, PAGE_TYPE_BASE_WORD, PG_buddy, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
-import { Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
+import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import {
-  add_to_free_list,
-  add_to_free_list_tail,
-  del_page_from_free_list,
-  get_page_from_free_area,
-} from './free_list.ts';
+import { del_page_from_free_list } from './free_list.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
-import { is_buddy, page_index, section_map, set_pcppage_migratetype } from './page.ts';
+import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __mod_zone_page_state } from './vmstat.ts';
 
@@ -43,22 +52,19 @@ export function __mod_zone_freepage_state(k: Kernel, zone: Zone, nr_pages: numbe
   if (migratetype === MIGRATE_CMA) __mod_zone_page_state(k, zone, NR_FREE_CMA_PAGES, nr_pages);
 }
 
-/** The first page of the block that would merge with the one at `pfn`. */
-export const __find_buddy_pfn = (pfn: pfn_t, order: number): pfn_t => pfn ^ (1 << order);
+// A block of order 10 or less lies in one section, so the words of all its pages, and of its buddy, are in one array. In
+// the code below `z` is struct zone alone, and masks say to the compiler how large an index can be.
 
-/** Whether the page at `buddy_pfn` heads a free block of `order` in the same zone as the page at `pfn`. */
-function page_is_buddy(mm: MmState, pfn: pfn_t, buddy_pfn: pfn_t, order: number): boolean {
-  const m = section_map(mm, pfn);
-  const b = page_index(buddy_pfn);
-  return (
-    is_buddy(m, b) &&
-    m[b + PG_PRIVATE] === order &&
-    (m[b + PG_FLAGS_HI]! ^ m[page_index(pfn) + PG_FLAGS_HI]!) >>> ZONES_PGSHIFT_HI === 0
-  );
-}
+/** Word index in struct zone of free_area[order].free_list[migratetype]. */
+const list_index = (order: number, migratetype: number): number =>
+  (Z_FREE_AREA + Math.imul(order, AREA_WORDS) + (migratetype << 2)) & 511;
+const nr_free_index = (order: number): number => (Z_FREE_AREA + AREA_NR_FREE + Math.imul(order, AREA_WORDS)) & 511;
 
-/** Blocks of these types may become one across a pageblock's border. */
-const migratetype_is_mergeable = (migratetype: number): boolean => migratetype < MIGRATE_PCPTYPES;
+/** Whether the page whose words begin at m[b] heads a free block of `order`, of the zone that `zone_id` stands for. */
+const is_buddy_of = (m: Int32Array, b: number, order: number, zone_id: number): boolean =>
+  (m[b + PG_MAPCOUNT]! & BUDDY_MASK) === PAGE_TYPE_BASE_WORD &&
+  m[b + PG_PRIVATE] === order &&
+  m[b + PG_FLAGS_HI]! >>> ZONES_PGSHIFT_HI === zone_id;
 
 export function set_buddy_order(mm: MmState, pfn: pfn_t, order: number): void {
   const m = section_map(mm, pfn);
@@ -82,42 +88,126 @@ export function __free_one_page(
   migratetype: number,
   fpi_flags: number,
 ): void {
-  const { mm } = k;
   if (migratetype !== MIGRATE_ISOLATE) __mod_zone_freepage_state(k, zone, 1 << order, migratetype);
 
-  let buddy_pfn = 0;
+  const z = zone.view;
+  const maps = k.mm.section_mem_map;
+  const m = maps[pfn >>> PFN_SECTION_SHIFT]!;
+  let i = page_index(pfn);
+  const zone_id = m[i + PG_FLAGS_HI]! >>> ZONES_PGSHIFT_HI;
+  let b = 0;
   while (order < MAX_ORDER - 1) {
-    buddy_pfn = __find_buddy_pfn(pfn, order);
-    if (!page_is_buddy(mm, pfn, buddy_pfn, order)) break;
+    b = i ^ (PAGE_WORDS << order);
+    if (!is_buddy_of(m, b, order, zone_id)) break;
     if (order >= pageblock_order) {
-      const buddy_mt = get_pageblock_migratetype(k, buddy_pfn);
-      if (migratetype !== buddy_mt && !(migratetype_is_mergeable(migratetype) && migratetype_is_mergeable(buddy_mt))) {
-        break;
-      }
+      const buddy_mt = get_pageblock_migratetype(k, pfn ^ (1 << order));
+      // Blocks of other than the common types never merge with blocks of another type.
+      if (migratetype !== buddy_mt && (migratetype >= MIGRATE_PCPTYPES || buddy_mt >= MIGRATE_PCPTYPES)) break;
     }
-    del_page_from_free_list(mm, buddy_pfn, zone, order);
-    pfn &= buddy_pfn;
+    del_page_from_free_list(k.mm, pfn ^ (1 << order), zone, order);
+    pfn &= ~(1 << order);
+    i &= b;
     order++;
   }
-  set_buddy_order(mm, pfn, order);
+  m[i + PG_PRIVATE] = order;
+  m[i + PG_PRIVATE_HI] = 0;
+  m[i + PG_MAPCOUNT] = m[i + PG_MAPCOUNT]! & ~PG_buddy;
 
-  const to_tail = (fpi_flags & FPI_TO_TAIL) !== 0 || buddy_merge_likely(mm, pfn, buddy_pfn, order);
-  if (to_tail) add_to_free_list_tail(mm, pfn, zone, order, migratetype);
-  else add_to_free_list(mm, pfn, zone, order, migratetype);
+  const head = list_index(order, migratetype);
+  const head_lo = (zone.pointer_lo + (head << 2)) | 0;
+  const nr = nr_free_index(order);
+  z[nr] = z[nr]! + 1;
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
+  let to_tail = (fpi_flags & FPI_TO_TAIL) !== 0;
+  if (!to_tail && order < MAX_ORDER - 2) {
+    to_tail = is_buddy_of(m, (i & b) ^ (PAGE_WORDS << (order + 1)), order + 1, zone_id);
+  }
+  if (to_tail) {
+    const prev_lo = z[head + 2]!;
+    const prev_hi = z[head + 3]!;
+    m[i + PG_LRU_NEXT] = head_lo;
+    m[i + PG_LRU_NEXT_HI] = zone.pointer_hi;
+    m[i + PG_LRU_PREV] = prev_lo;
+    m[i + PG_LRU_PREV_HI] = prev_hi;
+    z[head + 2] = lo;
+    z[head + 3] = hi;
+    if (prev_hi >= VMEMMAP_HI) {
+      const n = maps[((prev_hi - VMEMMAP_HI) << 11) | (prev_lo >>> 21)]!;
+      const at = (prev_lo & 0x1fffc0) >>> 2;
+      n[at + PG_LRU_NEXT] = lo;
+      n[at + PG_LRU_NEXT_HI] = hi;
+    } else {
+      z[head] = lo;
+      z[head + 1] = hi;
+    }
+    return;
+  }
+  const next_lo = z[head]!;
+  const next_hi = z[head + 1]!;
+  m[i + PG_LRU_NEXT] = next_lo;
+  m[i + PG_LRU_NEXT_HI] = next_hi;
+  m[i + PG_LRU_PREV] = head_lo;
+  m[i + PG_LRU_PREV_HI] = zone.pointer_hi;
+  z[head] = lo;
+  z[head + 1] = hi;
+  if (next_hi >= VMEMMAP_HI) {
+    const n = maps[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)]!;
+    const at = (next_lo & 0x1fffc0) >>> 2;
+    n[at + PG_LRU_PREV] = lo;
+    n[at + PG_LRU_PREV_HI] = hi;
+  } else {
+    z[head + 2] = lo;
+    z[head + 3] = hi;
+  }
 }
 
-function buddy_merge_likely(mm: MmState, pfn: pfn_t, buddy_pfn: pfn_t, order: number): boolean {
-  if (order >= MAX_ORDER - 2) return false;
-  const higher_pfn = buddy_pfn & pfn;
-  return page_is_buddy(mm, higher_pfn, __find_buddy_pfn(higher_pfn, order + 1), order + 1);
-}
-
-/** Splits the block of order `high` at `pfn` down to `low`; the upper halves go back to the free lists. */
-export function expand(k: Kernel, zone: Zone, pfn: pfn_t, low: number, high: number, migratetype: number): void {
+/**
+ * Splits the block of order `high` whose first page's words begin at m[i] down to `low`: the upper halves go back to the
+ * free lists, each to the head of its list.
+ * @param lo hi pointer to the first page's list_head
+ */
+function expand(
+  k: Kernel,
+  zone: Zone,
+  m: Int32Array,
+  i: number,
+  lo: number,
+  hi: number,
+  low: number,
+  high: number,
+  migratetype: number,
+): void {
+  const z = zone.view;
+  const maps = k.mm.section_mem_map;
   while (high > low) {
     high--;
-    add_to_free_list(k.mm, pfn + (1 << high), zone, high, migratetype);
-    set_buddy_order(k.mm, pfn + (1 << high), high);
+    // Of the upper half: its words, and its pointer, whose low word does not carry within a block.
+    const j = (i + (PAGE_WORDS << high)) & 0x7fff0;
+    const half_lo = (lo + (SIZEOF_PAGE << high)) | 0;
+    const head = list_index(high, migratetype);
+    const next_lo = z[head]!;
+    const next_hi = z[head + 1]!;
+    m[j + PG_LRU_NEXT] = next_lo;
+    m[j + PG_LRU_NEXT_HI] = next_hi;
+    m[j + PG_LRU_PREV] = (zone.pointer_lo + (head << 2)) | 0;
+    m[j + PG_LRU_PREV_HI] = zone.pointer_hi;
+    m[j + PG_PRIVATE] = high;
+    m[j + PG_PRIVATE_HI] = 0;
+    m[j + PG_MAPCOUNT] = m[j + PG_MAPCOUNT]! & ~PG_buddy;
+    z[head] = half_lo;
+    z[head + 1] = hi;
+    if (next_hi >= VMEMMAP_HI) {
+      const n = maps[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)]!;
+      const at = (next_lo & 0x1fffc0) >>> 2;
+      n[at + PG_LRU_PREV] = half_lo;
+      n[at + PG_LRU_PREV_HI] = hi;
+    } else {
+      z[head + 2] = half_lo;
+      z[head + 3] = hi;
+    }
+    const nr = nr_free_index(high);
+    z[nr] = z[nr]! + 1;
   }
 }
 
@@ -127,12 +217,18 @@ export function expand(k: Kernel, zone: Zone, pfn: pfn_t, low: number, high: num
  * @returns its first page, or -1
  */
 export function __rmqueue_smallest(k: Kernel, zone: Zone, order: number, migratetype: number): pfn_t {
+  const z = zone.view;
   for (let current_order = order; current_order < MAX_ORDER; current_order++) {
-    const pfn = get_page_from_free_area(zone, current_order, migratetype);
-    if (pfn < 0) continue;
+    const head = list_index(current_order, migratetype);
+    const hi = z[head + 1]!;
+    if (hi < VMEMMAP_HI) continue;
+    const lo = z[head]!;
+    const pfn = lru_pointer_pfn(lo, hi);
+    const m = k.mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT]!;
+    const i = page_index(pfn);
     del_page_from_free_list(k.mm, pfn, zone, current_order);
-    expand(k, zone, pfn, order, current_order, migratetype);
-    set_pcppage_migratetype(k, pfn, migratetype);
+    if (current_order > order) expand(k, zone, m, i, lo, hi, order, current_order, migratetype);
+    m[i + PG_INDEX] = migratetype;
     return pfn;
   }
   return -1;

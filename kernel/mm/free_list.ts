@@ -6,19 +6,22 @@
 import {
   PG_LRU_NEXT,
   PG_LRU_NEXT_HI,
+  PG_LRU_PREV,
+  PG_LRU_PREV_HI,
   PG_MAPCOUNT,
   PG_PRIVATE,
   PG_PRIVATE_HI,
   VMEMMAP_HI,
 } from '../include/mm_types.ts';
-import { MAX_ORDER, MIGRATE_TYPES } from '../include/mmzone.ts';
+import { MAX_ORDER, MIGRATE_TYPES, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { PG_buddy } from '../include/page_flags.ts';
+import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, LIST_WORDS, Z_FREE_AREA } from '../include/zone_words.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
 import { lru_pointer_pfn, page_index, section_map } from './page.ts';
-import { __list_del_entry, init_list_head, list_add, list_add_tail, list_del } from './page_list.ts';
+import { __list_del_entry, init_list_head, list_add, list_add_tail } from './page_list.ts';
 
 /** Word index, from the zone's base, of free_area[order].free_list[migratetype]. */
 const list_index = (order: number, migratetype: number): number =>
@@ -57,13 +60,44 @@ export function add_to_free_list_tail(mm: MmState, pfn: pfn_t, zone: Zone, order
 
 /** Takes a page of a list off it. The page is no free block any more. */
 export function del_page_from_free_list(mm: MmState, pfn: pfn_t, zone: Zone, order: number): void {
-  const m = section_map(mm, pfn);
+  const maps = mm.section_mem_map;
+  const m = maps[pfn >>> PFN_SECTION_SHIFT]!;
   const i = page_index(pfn);
-  list_del(mm, zone.words, m, i);
-  m[i + PG_MAPCOUNT]! |= PG_buddy;
+  const z = zone.view;
+  const next_lo = m[i + PG_LRU_NEXT]!;
+  const next_hi = m[i + PG_LRU_NEXT_HI]!;
+  const prev_lo = m[i + PG_LRU_PREV]!;
+  const prev_hi = m[i + PG_LRU_PREV_HI]!;
+  // What is no page is a list of this zone; the masks say how large an index can be.
+  if (next_hi >= VMEMMAP_HI) {
+    const n = maps[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)]!;
+    const at = (next_lo & 0x1fffc0) >>> 2;
+    n[at + PG_LRU_PREV] = prev_lo;
+    n[at + PG_LRU_PREV_HI] = prev_hi;
+  } else {
+    const at = ((next_lo - zone.pointer_lo) & 0x7fc) >>> 2;
+    z[at + 2] = prev_lo;
+    z[at + 3] = prev_hi;
+  }
+  if (prev_hi >= VMEMMAP_HI) {
+    const n = maps[((prev_hi - VMEMMAP_HI) << 11) | (prev_lo >>> 21)]!;
+    const at = (prev_lo & 0x1fffc0) >>> 2;
+    n[at + PG_LRU_NEXT] = next_lo;
+    n[at + PG_LRU_NEXT_HI] = next_hi;
+  } else {
+    const at = ((prev_lo - zone.pointer_lo) & 0x7fc) >>> 2;
+    z[at] = next_lo;
+    z[at + 1] = next_hi;
+  }
+  m[i + PG_LRU_NEXT] = LIST_POISON1;
+  m[i + PG_LRU_NEXT_HI] = LIST_POISON_HI;
+  m[i + PG_LRU_PREV] = LIST_POISON2;
+  m[i + PG_LRU_PREV_HI] = LIST_POISON_HI;
+  m[i + PG_MAPCOUNT] = m[i + PG_MAPCOUNT]! | PG_buddy;
   m[i + PG_PRIVATE] = 0;
   m[i + PG_PRIVATE_HI] = 0;
-  zone.words[zone.base + nr_free_index(order)]!--;
+  const nr = nr_free_index(order) & 511;
+  z[nr] = z[nr]! - 1;
 }
 
 /** Moves a free block to the tail of another list of its order. */
