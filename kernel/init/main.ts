@@ -8,6 +8,7 @@ import { setup_early_printk } from '../arch/x86/early_printk.ts';
 import { x86_64_start_kernel } from '../arch/x86/head64.ts';
 import { free_initmem, mem_init } from '../arch/x86/mem_init.ts';
 import { setup_arch } from '../arch/x86/setup.ts';
+import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_notice } from '../lib/printk.ts';
 import { cma_init_reserved_areas } from '../mm/cma.ts';
@@ -33,6 +34,11 @@ export interface Stage {
 
 const linux_banner = (k: Kernel): void => pr_notice(k, `Linux version ${k.config.version} (pgdat, ${k.config.name})`);
 
+/** Until now the scheduler could not have put anyone to sleep. */
+function allow_blocking_allocations(k: Kernel): void {
+  k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
+}
+
 export const stages: readonly Stage[] = [
   // head64.c, start_kernel()
   { name: 'x86_64_start_kernel', run: x86_64_start_kernel },
@@ -54,6 +60,7 @@ export const stages: readonly Stage[] = [
   { name: 'acpi_early_init', run: acpi_early_init },
   { name: 'arch_cpu_finalize_init', run: arch_cpu_finalize_init },
   // kernel_init_freeable()
+  { name: 'allow_blocking_allocations', run: allow_blocking_allocations },
   { name: 'init_mm_internals', run: init_mm_internals },
   { name: 'smp_init', run: smp_init },
   { name: 'page_alloc_init_late', run: page_alloc_init_late },

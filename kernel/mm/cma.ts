@@ -25,13 +25,12 @@ import {
 import type { Kernel } from '../kernel.ts';
 import { memparse } from '../lib/memparse.ts';
 import { hex, pr_err, pr_info } from '../lib/printk.ts';
-import { FPI_NONE } from './buddy.ts';
 import { adjust_managed_page_count, free_reserved_page } from './free_reserved.ts';
 import { memblock_bottom_up, memblock_phys_free, memblock_reserve, memblock_set_bottom_up } from './memblock.ts';
 import { memblock_alloc_range_nid } from './memblock_alloc.ts';
 import { memblock_end_of_DRAM, memblock_is_region_reserved } from './memblock_info.ts';
 import { page_index, page_zone, pfn_valid, section_map } from './page.ts';
-import { __free_pages_ok } from './page_alloc.ts';
+import { __free_pages } from './page_alloc.ts';
 import { set_pageblock_migratetype } from './pageblock.ts';
 
 /** CONFIG_CMA_AREAS of a kernel with NUMA, and one for the default area. */
@@ -208,7 +207,8 @@ function init_cma_reserved_pageblock(k: Kernel, pfn: pfn_t): void {
     m[i + PG_REFCOUNT] = 0;
   }
   set_pageblock_migratetype(k, pfn, MIGRATE_CMA);
-  __free_pages_ok(k, pfn, pageblock_order, FPI_NONE);
+  m[first + PG_REFCOUNT] = 1;
+  __free_pages(k, pfn, pageblock_order);
   adjust_managed_page_count(k, pfn, pageblock_nr_pages);
   page_zone(k, pfn).cma_pages += pageblock_nr_pages;
 }

@@ -4,9 +4,8 @@
 import { PAGE_SIZE, PFN_DOWN, PFN_UP, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_info } from '../lib/printk.ts';
-import { FPI_NONE } from './buddy.ts';
 import { ClearPageReserved, page_zone, set_page_count } from './page.ts';
-import { __free_pages_ok } from './page_alloc.ts';
+import { __free_pages } from './page_alloc.ts';
 
 /** What free_reserved_area() fills freed init code with. */
 export const POISON_FREE_INITMEM = 0xcc;
@@ -19,15 +18,11 @@ export function adjust_managed_page_count(k: Kernel, pfn: pfn_t, count: number):
   k.mm.totalram_pages += count;
 }
 
-/**
- * Gives a reserved page to the allocator.
- *
- * Differs from Linux: past the per-cpu lists, which hold nothing back when this is used.
- */
+/** Gives a reserved page to the allocator. */
 export function free_reserved_page(k: Kernel, pfn: pfn_t): void {
   ClearPageReserved(k, pfn);
-  set_page_count(k, pfn, 0);
-  __free_pages_ok(k, pfn, 0, FPI_NONE);
+  set_page_count(k, pfn, 1);
+  __free_pages(k, pfn, 0);
   adjust_managed_page_count(k, pfn, 1);
 }
 

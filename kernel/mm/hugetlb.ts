@@ -5,9 +5,17 @@
 // Left out: reservations, faults, sysfs, cgroups, hugetlb_cma=, vmemmap optimisation (off unless asked for).
 // Differs from Linux: a pool's free list is an array, not linked through the pages.
 
+import {
+  __GFP_COMP,
+  __GFP_NOWARN,
+  __GFP_RETRY_MAYFAIL,
+  __GFP_THISNODE,
+  GFP_HIGHUSER_MOVABLE,
+} from '../include/gfp_types.ts';
 import { PG_PRIVATE, SIZEOF_PAGE } from '../include/mm_types.ts';
 import { MAX_ORDER } from '../include/mmzone.ts';
 import { NUMA_NO_NODE, type nid_t, PAGE_SIZE, PFN_DOWN, type pfn_t, SZ_1G, SZ_1K } from '../include/types.ts';
+import { HTLB_BUDDY_PGALLOC, HTLB_BUDDY_PGALLOC_FAIL } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import {
   first_node,
@@ -18,11 +26,12 @@ import {
   nodes_weight,
 } from '../lib/nodemask.ts';
 import { pr_info, pr_warn } from '../lib/printk.ts';
-import { alloc_movable_pages } from './alloc_boot.ts';
 import { HUGETLB_PAGE_DTOR, prep_compound_gigantic_page } from './compound.ts';
 import { adjust_managed_page_count } from './free_reserved.ts';
 import { memblock_alloc_try_nid_raw } from './memblock_alloc.ts';
 import { init_lru, page_index, page_to_nid, section_map } from './page.ts';
+import { __alloc_pages } from './page_alloc.ts';
+import { __count_vm_events } from './vm_event.ts';
 
 export const HUGETLB_PAGE_ORDER = 9;
 const PUD_ORDER = 18;
@@ -135,8 +144,12 @@ function add_to_pool(k: Kernel, h: hstate, pfn: pfn_t): void {
   h.free_huge_pages_node[nid] = (h.free_huge_pages_node[nid] ?? 0) + 1;
 }
 
+/** Linux: htlb_alloc_mask() with what alloc_buddy_huge_page() adds to it. */
+const HUGE_PAGE_GFP = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+
 function alloc_fresh_huge_page(k: Kernel, h: hstate, nid: nid_t): boolean {
-  const pfn = alloc_movable_pages(k, nid, h.order);
+  const pfn = __alloc_pages(k, HUGE_PAGE_GFP, h.order, nid);
+  __count_vm_events(k, pfn >= 0 ? HTLB_BUDDY_PGALLOC : HTLB_BUDDY_PGALLOC_FAIL, 1);
   if (pfn < 0) return false;
   add_to_pool(k, h, pfn);
   return true;

@@ -9,6 +9,8 @@ import { Kernel } from '../../kernel/kernel.ts';
 import { node_set } from '../../kernel/lib/nodemask.ts';
 import { memblock_add_node, memblock_reserve } from '../../kernel/mm/memblock.ts';
 import { free_area_init } from '../../kernel/mm/mm_init.ts';
+import { per_cpu_pages_init } from '../../kernel/mm/pageset.ts';
+import { boot_pageset, boot_zonestats, per_cpu_ptr } from '../../kernel/mm/percpu.ts';
 import { sparse_init } from '../../kernel/mm/sparse.ts';
 import { MiB, testHw } from './hw.ts';
 
@@ -53,6 +55,8 @@ export function drawnZones(drawn: Drawn): Kernel {
   sparse_init(k);
   const max_pfn = Math.max(...k.memblock.memory.regions.map(({ base, size }) => (base + size) / PAGE_SIZE));
   free_area_init(k, [Math.min(0x1000, max_pfn), Math.min(0x100000, max_pfn), max_pfn, 0, 0]);
+  // As build_all_zonelists() does: what is freed to the boot CPU's lists goes on to the zone.
+  per_cpu_pages_init(k, per_cpu_ptr(k, boot_pageset, 0), per_cpu_ptr(k, boot_zonestats, 0));
   return k;
 }
 

@@ -9,6 +9,7 @@ import { free_reserved_area } from '../../../kernel/mm/free_reserved.ts';
 import { memblock_free_all } from '../../../kernel/mm/memblock_free.ts';
 import type { Zone } from '../../../kernel/mm/mmzone.ts';
 import { setup_per_cpu_pageset } from '../../../kernel/mm/pageset.ts';
+import { drain_local_pages } from '../../../kernel/mm/pcp.ts';
 import { per_cpu_ptr, setup_per_cpu_areas } from '../../../kernel/mm/percpu.ts';
 import {
   __mod_zone_page_state,
@@ -87,6 +88,7 @@ test('once diffs are folded, free pages are what is on the lists', () => {
   const onLists = (): number =>
     Array.from({ length: MAX_ORDER }, (_, order) => nr_free(dma32, order) * 2 ** order).reduce((a, b) => a + b);
   const pages = free_reserved_area(k, k.percpu.base[0]!, k.percpu.base[0]! + 3 * 4096, -1, null);
+  drain_local_pages(k, null);
   expect([pages, zone_page_state(dma32, NR_FREE_PAGES)]).toEqual([3, onLists() - 3]);
   vmstat_update(k);
   expect(zone_page_state(dma32, NR_FREE_PAGES)).toBe(onLists());
