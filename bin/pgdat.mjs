@@ -5,7 +5,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 if (!existsSync(fileURLToPath(new URL('../node_modules', import.meta.url)))) {
-  console.error('pgdat: dependencies are not installed: run "make boot" once, or "npm install --no-save --ignore-scripts"');
+  console.error(
+    'pgdat: dependencies are not installed: run "make boot" once, or "npm install --no-save --ignore-scripts"',
+  );
   process.exit(1);
 }
 try {

@@ -1,5 +1,5 @@
-// Page flags (Linux: include/linux/page-flags.h, page-flags-layout.h), with Debian's MEMORY_FAILURE, PAGE_IDLE_FLAG
-// and 64BIT: bit numbers in the low word of page->flags, and the node, zone and cpupid fields in the high word.
+// Page flags (Linux: include/linux/page-flags.h, page-flags-layout.h), with Debian's MEMORY_FAILURE and 64BIT, without
+// PAGE_IDLE_FLAG: bit numbers in the low word of page->flags, and the node, zone and cpupid fields in the high word.
 
 export const PG_locked = 0;
 export const PG_referenced = 1;
@@ -25,10 +25,8 @@ export const PG_unevictable = 20;
 export const PG_mlocked = 21;
 export const PG_uncached = 22;
 export const PG_hwpoison = 23;
-export const PG_young = 24;
-export const PG_idle = 25;
-export const PG_arch_2 = 26;
-export const __NR_PAGEFLAGS = 27;
+export const PG_arch_2 = 24;
+export const __NR_PAGEFLAGS = 25;
 
 /** Pages the memory-hotplug and free-page-reporting code marks; never two meanings on one page at a time. */
 export const PG_reported = PG_uptodate;
@@ -84,7 +82,5 @@ export const pageflag_names: readonly (readonly [number, string])[] = [
   [PG_mlocked, 'mlocked'],
   [PG_uncached, 'uncached'],
   [PG_hwpoison, 'hwpoison'],
-  [PG_young, 'young'],
-  [PG_idle, 'idle'],
   [PG_arch_2, 'arch_2'],
 ];
