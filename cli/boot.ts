@@ -10,6 +10,7 @@ import { KernelBug } from '../kernel/lib/bug.ts';
 import { bootResult, bootSummary } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { bootLab, type Lab } from './lab.ts';
+import { userPath } from './path.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -78,12 +79,12 @@ export function machineOf(file: string | null, options: readonly string[], outpu
       `--machine ${file} describes a whole machine: no QEMU options beside it (${options.join(' ')})`,
     ]);
   }
-  if (file !== null && /^(pc|q35|type=)/.test(file) && !existsSync(file)) {
+  if (file !== null && /^(pc|q35|type=)/.test(file) && !existsSync(userPath(file))) {
     throw new UsageError([
       `--machine ${file}: no such file; QEMU's machine type is chosen with one dash: -machine ${file}`,
     ]);
   }
-  const parsed = file === null ? parseQemuOptions(options) : readMachineFile(file);
+  const parsed = file === null ? parseQemuOptions(options) : readMachineFile(file, userPath(file));
   if ('errors' in parsed) throw new UsageError(parsed.errors);
   for (const warning of parsed.warnings) output.err(`pgdat: warning: ${warning}\n`);
   return parsed.config;

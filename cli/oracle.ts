@@ -9,6 +9,7 @@ import { LabError } from './lab.ts';
 import { baseName, readCaseFile } from './oracle/case_file.ts';
 import { CaseError } from './oracle/fields.ts';
 import { checkCase } from './oracle/index.ts';
+import { userPath } from './path.ts';
 
 export const oracleCommand: Command = {
   spec: {
@@ -46,8 +47,8 @@ export const oracleCommand: Command = {
 };
 
 function filesOf(path: string): string[] {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
-  const names = readdirSync(path).filter((name) => /\.json(\.gz)?$/.test(name));
+  if (!statSync(userPath(path), { throwIfNoEntry: false })?.isDirectory()) return [path];
+  const names = readdirSync(userPath(path)).filter((name) => /\.json(\.gz)?$/.test(name));
   if (names.length === 0) throw new UsageError([`${path}: no *.json or *.json.gz in this folder`]);
   return names.sort().map((name) => join(path, name));
 }
@@ -56,7 +57,7 @@ function filesOf(path: string): string[] {
 function check(path: string, firmware: FirmwareMode): { name: string; problem: string | null } {
   let name = baseName(path);
   try {
-    const file = readCaseFile(path);
+    const file = readCaseFile(userPath(path));
     name = file.name;
     return { name, problem: checkCase(file, firmware) };
   } catch (error) {

@@ -26,11 +26,14 @@ const ONE_MIB = 0x100000;
 /** What an argument list could hold. */
 const MAX_OPTIONS = 0x10000;
 
-/** @param path named in front of each error and warning */
-export function readMachineFile(path: string): ParsedOptions {
+/**
+ * @param path named in front of each error and warning
+ * @param at where the file is, should that not be its name
+ */
+export function readMachineFile(path: string, at: string = path): ParsedOptions {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readFileSync(at, 'utf8');
   } catch (error) {
     return { errors: [`${path}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`] };
   }

@@ -37,7 +37,9 @@ const LEAST_LOW_RAM = 128 * ONE_MIB;
 
 const ENTRY_FIELDS = ['start', 'size', 'type'];
 const ENTRY = 'an object with start, size, type or a line such as "[mem 0x0-0x9fbff] usable"';
-const LINE = /^(?:BIOS-e820: )?\[?(?:mem )?0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\]? +(.+?) *$/i;
+/** With or without what comes before it: a time stamp, a syslog's date and host. */
+const LINE =
+  /^(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?(?:.*BIOS-e820: )?\[?(?:mem )?0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})\]? +(.+?) *$/i;
 
 export const readE820 = (field: JsonField): E820Entry[] => field.items(MAX_E820_ENTRIES).map(readEntry);
 

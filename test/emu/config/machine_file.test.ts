@@ -145,6 +145,16 @@ describe('the map', () => {
       { start: 0x1000n, size: 0x1000n, type: 20 },
     ]);
   });
+  test.each([
+    '[mem 0x0000000000001000-0x0000000000001fff] ACPI data',
+    'BIOS-e820: [mem 0x0000000000001000-0x0000000000001fff] ACPI data',
+    '[    0.000000] BIOS-e820: [mem 0x0000000000001000-0x0000000000001fff] ACPI data',
+    '[    0.000000][    T0] BIOS-e820: [mem 0x0000000000001000-0x0000000000001fff] ACPI data',
+    '[   12.345678] [mem 0x0000000000001000-0x0000000000001fff] ACPI data',
+    'Nov 21 08:15:42 host kernel: BIOS-e820: [mem 0x0000000000001000-0x0000000000001fff] ACPI data',
+  ])('takes a line of a boot log: %s', (line) => {
+    expect(machine({ e820: [line] }).e820).toEqual([{ start: 0x1000n, size: 0x1000n, type: 3 }]);
+  });
   test('has the names of types that a boot log has, and as many entries as the BIOS has room for', () => {
     expect(Object.entries(E820_TYPES).filter(([name, type]) => E820_TYPE_NAMES[type] !== name)).toEqual([]);
     expect(MAX_E820_ENTRIES).toBe(layout.MAX_E820_ENTRIES);
