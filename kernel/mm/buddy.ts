@@ -42,8 +42,6 @@ import { __mod_zone_page_state } from './vmstat.ts';
 
 // fpi_t: how a page is freed
 export const FPI_NONE = 0;
-/** Whoever polls for free memory need not hear of it. */
-export const FPI_SKIP_REPORT_NOTIFY = 1;
 /** To the tail of its list, whatever its buddies are. */
 export const FPI_TO_TAIL = 2;
 

@@ -21,7 +21,7 @@ import { AREA_NR_FREE, AREA_WORDS, LIST_WORDS, Z_FREE_AREA } from '../include/zo
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
 import { lru_pointer_pfn, page_index, section_map } from './page.ts';
-import { __list_del_entry, init_list_head, list_add, list_add_tail } from './page_list.ts';
+import { __list_del_entry, init_list_head, list_add_tail } from './page_list.ts';
 
 /** Word index, from the zone's base, of free_area[order].free_list[migratetype]. */
 const list_index = (order: number, migratetype: number): number =>
@@ -43,13 +43,6 @@ export function zone_init_free_lists(zone: Zone): void {
 
 /** free_area[order].nr_free: below 2^31, so that only its low word is ever touched. */
 export const nr_free = (zone: Zone, order: number): number => zone.words[zone.base + nr_free_index(order)]!;
-
-/** At the head: the next to be handed out. */
-export function add_to_free_list(mm: MmState, pfn: pfn_t, zone: Zone, order: number, migratetype: number): void {
-  const list = list_index(order, migratetype);
-  list_add(mm, zone.words, zone.base + list, zone.pointer_lo + (list << 2), zone.pointer_hi, pfn);
-  zone.words[zone.base + nr_free_index(order)]!++;
-}
 
 /** At the tail: handed out last. */
 export function add_to_free_list_tail(mm: MmState, pfn: pfn_t, zone: Zone, order: number, migratetype: number): void {

@@ -1,7 +1,6 @@
 // What allocation flags mean: zone, migratetype, zonelist (Linux: include/linux/gfp.h, include/linux/sched/mm.h).
 
 import {
-  __GFP_DIRECT_RECLAIM,
   __GFP_FS,
   __GFP_IO,
   __GFP_MOVABLE,
@@ -38,8 +37,6 @@ export const gfp_migratetype = (k: Kernel, gfp: gfp_t): number =>
 
 export const gfp_zonelist = (gfp: gfp_t): number =>
   (gfp & __GFP_THISNODE) !== 0 ? ZONELIST_NOFALLBACK : ZONELIST_FALLBACK;
-
-export const gfpflags_allow_blocking = (gfp: gfp_t): boolean => (gfp & __GFP_DIRECT_RECLAIM) !== 0;
 
 /** Flags of a task that bear on what it may ask for. */
 export const GFP_CONTEXT = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_MEMALLOC_PIN;

@@ -1,4 +1,4 @@
-// What only memory management itself uses (Linux: mm/internal.h): alloc_flags, compaction's and node reclaim's results.
+// What only memory management itself uses (Linux: mm/internal.h): alloc_flags, compaction's results.
 
 /** The low bits name the watermark: WMARK_MIN, WMARK_LOW, WMARK_HIGH. */
 export const ALLOC_WMARK_MIN = 0;
@@ -25,21 +25,11 @@ export const ALLOC_KSWAPD = 0x800;
 /** Any of these allows going below the min watermark. */
 export const ALLOC_RESERVES = 0x238;
 
-export const NODE_RECLAIM_NOSCAN = -2;
-export const NODE_RECLAIM_FULL = -1;
-export const NODE_RECLAIM_SOME = 0;
-export const NODE_RECLAIM_SUCCESS = 1;
-
 /** How often in a row direct reclaim may fail to make progress. */
 export const MAX_RECLAIM_RETRIES = 16;
 
 // enum compact_result and compact_priority, as far as the allocator tells them apart
 export const COMPACT_SKIPPED = 1;
 export const COMPACT_DEFERRED = 2;
-export const COMPACT_CONTINUE = 4;
-export const COMPACT_COMPLETE = 5;
-export const COMPACT_PRIO_SYNC_FULL = 0;
-export const COMPACT_PRIO_SYNC_LIGHT = 1;
 export const DEF_COMPACT_PRIORITY = 1;
-export const COMPACT_PRIO_ASYNC = 2;
 export const INIT_COMPACT_PRIORITY = 2;

@@ -171,6 +171,3 @@ export function set_page_count(k: Kernel, pfn: pfn_t, count: number): void {
 /** The migratetype that a page was freed, or taken off its list, with. */
 export const get_pcppage_migratetype = (k: Kernel, pfn: pfn_t): number =>
   section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX]!;
-export function set_pcppage_migratetype(k: Kernel, pfn: pfn_t, migratetype: number): void {
-  section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] = migratetype;
-}

@@ -116,10 +116,22 @@ export function __alloc_pages(
   return __alloc_pages_slowpath(k, gfp, order, ac);
 }
 
-/** The name that it had before 5.13. */
-export const __alloc_pages_nodemask = __alloc_pages;
+/**
+ * The name that it had before 5.13.
+ * @public
+ */
+export const __alloc_pages_nodemask = (
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  preferred_nid: nid_t,
+  nodemask: nodemask_t | null,
+): pfn_t => __alloc_pages(k, gfp, order, preferred_nid, nodemask);
 
-/** From a node that is online, or near to it. */
+/**
+ * From a node that is online, or near to it.
+ * @public
+ */
 export function __alloc_pages_node(k: Kernel, nid: nid_t, gfp: gfp_t, order: number): pfn_t {
   if (k.node_data[nid] === undefined) throw new KernelBug(`kernel BUG: __alloc_pages_node: no node ${nid}`);
   const quiet = (gfp & (__GFP_THISNODE | __GFP_NOWARN)) === (__GFP_THISNODE | __GFP_NOWARN);

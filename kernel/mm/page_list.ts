@@ -46,33 +46,6 @@ export function init_list_head(words: Int32Array, head: number, head_lo: number,
   words[head + 3] = head_hi;
 }
 
-/** A page's list_head leads into the memory map, a list's own does not. */
-export const list_empty = (words: Int32Array, head: number): boolean => words[head + 1]! < VMEMMAP_HI;
-
-/** Puts a page first. */
-export function list_add(
-  mm: MmState,
-  words: Int32Array,
-  head: number,
-  head_lo: number,
-  head_hi: number,
-  pfn: pfn_t,
-): void {
-  const next_lo = words[head]!;
-  const next_hi = words[head + 1]!;
-  const lo = lru_pointer(pfn);
-  const hi = lru_pointer_hi(pfn);
-  const m = section_map(mm, pfn);
-  const i = page_index(pfn);
-  m[i + PG_LRU_NEXT] = next_lo;
-  m[i + PG_LRU_NEXT_HI] = next_hi;
-  m[i + PG_LRU_PREV] = head_lo;
-  m[i + PG_LRU_PREV_HI] = head_hi;
-  words[head] = lo;
-  words[head + 1] = hi;
-  set_link(mm, words, next_lo, next_hi, PREV, lo, hi);
-}
-
 /** Puts a page last. */
 export function list_add_tail(
   mm: MmState,

@@ -104,6 +104,7 @@ export function has_free_block(zone: Zone, order: number, alloc_flags: number): 
   return false;
 }
 
+/** @public */
 export const zone_watermark_ok = (
   zone: Zone,
   order: number,
@@ -142,7 +143,10 @@ export function zone_watermark_fast(
   return false;
 }
 
-/** Adds up the CPUs' diffs where they could hide that the mark is breached. */
+/**
+ * Adds up the CPUs' diffs where they could hide that the mark is breached.
+ * @public
+ */
 export function zone_watermark_ok_safe(
   k: Kernel,
   zone: Zone,

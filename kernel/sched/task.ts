@@ -1,8 +1,6 @@
 // The task that runs (Linux: include/linux/sched.h), as far as memory management asks: before there is a scheduler, the
 // boot CPU's idle task.
 
-export const PF_EXITING = 0x00000004;
-export const PF_WQ_WORKER = 0x00000020;
 export const PF_DUMPCORE = 0x00000200;
 export const PF_MEMALLOC = 0x00000800;
 export const PF_MEMALLOC_NOFS = 0x00040000;
