@@ -7,7 +7,7 @@ import { parseQemuOptions } from '../emu/config/qemu_options.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import { presets } from '../kernel/config.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
-import { bootResult, bootSummary } from './boot_result.ts';
+import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { bootLab, type Lab } from './lab.ts';
 import { userPath } from './path.ts';
@@ -32,7 +32,12 @@ export const bootCommand: Command = {
         choices: Object.keys(presets),
         help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases",
       },
-      { name: '--json', value: null, choices: [], help: 'the result as data, nothing else on standard output' },
+      {
+        name: '--json',
+        value: null,
+        choices: [],
+        help: 'the result as data (docs/json.md), nothing else on standard output',
+      },
       { name: '--times', value: null, choices: [], help: 'what each stage took, and the peak of resident memory' },
     ],
     rest: 'qemu',
@@ -57,7 +62,7 @@ export const bootCommand: Command = {
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
     if (json) {
-      const result = stopped === null ? bootResult(kernel) : { log: kernel.log.records.map(({ text }) => text) };
+      const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
       const panic = stopped === null ? null : stopped.message;
       output.out(`${JSON.stringify({ panic, ...result, ...(times === null ? {} : { times }) }, null, 1)}\n`);
     } else {

@@ -1,38 +1,62 @@
 // What a boot came to: as data for --json, and as the few lines that follow the log on a terminal.
 
+import { BAD_APICID } from '../kernel/arch/x86/cpu.ts';
+import { e820_type_name } from '../kernel/arch/x86/e820.ts';
+import { node_distance } from '../kernel/arch/x86/numa_distance.ts';
 import { frag_show } from '../kernel/fs/proc/buddyinfo.ts';
+import { configured_migratetypes } from '../kernel/fs/proc/zones.ts';
 import { MAX_ORDER, NR_FREE_PAGES, WMARK_HIGH, WMARK_LOW, WMARK_MIN } from '../kernel/include/mmzone.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { for_each_node_mask } from '../kernel/lib/nodemask.ts';
-import { nr_free } from '../kernel/mm/free_list.ts';
+import { for_each_node_mask, MAX_NUMNODES, node_isset } from '../kernel/lib/nodemask.ts';
+import { for_each_free_page, nr_free } from '../kernel/mm/free_list.ts';
 import type { Zone } from '../kernel/mm/mmzone.ts';
 import { logLines, zonelists, zonesOf } from './oracle/kernel_view.ts';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
-/** Numbers of pages are plain; addresses are text in hex, as they do not fit into every reader's integers. */
+/**
+ * docs/json.md describes it. Numbers of pages are plain; addresses are text in hex, as they do not fit into every
+ * reader's integers.
+ */
 export function bootResult(k: Kernel): object {
+  const { log, ...firmware } = firmwareResult(k);
+  const cpus = cpusOf(k);
+  const nodes = [...for_each_node_mask(k.node_possible_map)].filter((nid) => k.node_data[nid] !== undefined);
   return {
-    linux: k.config.version,
-    config: k.config.name,
-    cmdline: k.cmdline.boot_command_line,
-    e820: k.e820.e820_table.map(({ addr, size, type }) => ({
-      start: `0x${addr.toString(16)}`,
-      end: `0x${(addr + size - 1n).toString(16)}`,
-      type,
-    })),
-    memblock: { memory: regions(k, 'memory'), reserved: regions(k, 'reserved') },
-    nodes: [...for_each_node_mask(k.node_possible_map)].flatMap((nid) => {
-      const pgdat = k.node_data[nid];
-      if (pgdat === undefined) return [];
-      const { node_start_pfn, node_spanned_pages, node_present_pages } = pgdat;
-      return [{ node: nid, start_pfn: node_start_pfn, spanned: node_spanned_pages, present: node_present_pages }];
+    ...firmware,
+    cpus,
+    nodes: nodes.map((nid) => {
+      const { node_start_pfn, node_spanned_pages, node_present_pages } = k.node_data[nid]!;
+      return {
+        node: nid,
+        start_pfn: node_start_pfn,
+        spanned: node_spanned_pages,
+        present: node_present_pages,
+        cpus: cpus.filter(({ node, online }) => online && node === nid).map(({ cpu }) => cpu),
+        distances: nodes.map((other) => node_distance(k, nid, other)),
+      };
     }),
-    zones: [...zonesOf(k)].map((zone) => zoneData(k, zone)),
+    zones: [...zonesOf(k)].map((zone) => ({ ...zoneData(k, zone), free_lists: freeLists(k, zone) })),
     zonelists: zonelists(k),
-    log: logLines(k),
+    log,
   };
 }
+
+/** What there is of a kernel however early it panicked: the map and memblock as they were then, and the log. */
+export const firmwareResult = (k: Kernel) => ({
+  linux: k.config.version,
+  config: k.config.name,
+  cmdline: k.cmdline.boot_command_line,
+  e820: k.e820.e820_table.map(({ addr, size, type }) => ({
+    start: `0x${addr.toString(16)}`,
+    end: `0x${(addr + size - 1n).toString(16)}`,
+    type: e820_type_name(type),
+  })),
+  memblock: { memory: regions(k, 'memory'), reserved: regions(k, 'reserved') },
+  log: logLines(k),
+});
+
+const nodeOrNull = (nid: number): number | null => (nid >= 0 && nid < MAX_NUMNODES ? nid : null);
 
 const regions = (k: Kernel, list: 'memory' | 'reserved') =>
   k.memblock[list].regions
@@ -40,9 +64,33 @@ const regions = (k: Kernel, list: 'memory' | 'reserved') =>
     .map(({ base, size, nid, flags }) => ({
       base: hex(base),
       size: hex(size),
-      nid,
+      nid: nodeOrNull(nid),
       flags,
     }));
+
+const cpusOf = ({ cpus }: Kernel) =>
+  [...for_each_node_mask(cpus.cpu_possible_mask)].map((cpu) => {
+    const apic = cpus.x86_cpu_to_apicid[cpu]!;
+    return {
+      cpu,
+      apic: apic === BAD_APICID ? null : apic,
+      node: nodeOrNull(cpus.x86_cpu_to_node_map[cpu]!),
+      online: node_isset(cpu, cpus.cpu_online_mask),
+    };
+  });
+
+/** Free blocks by migratetype, of each how many there are of which order, from 0 on. */
+const freeLists = (k: Kernel, zone: Zone) =>
+  Object.fromEntries(
+    configured_migratetypes(k.config).map(({ mt, name }) => [
+      name,
+      Array.from({ length: MAX_ORDER }, (_, order) => {
+        let count = 0;
+        if (zone.populated) for (const _ of for_each_free_page(k.mm, zone, order, mt)) count++;
+        return count;
+      }),
+    ]),
+  );
 
 const zoneData = (k: Kernel, zone: Zone) => ({
   node: zone.nid,

@@ -55,14 +55,44 @@ describe('--json', () => {
       expect(zone.free).toBeLessThanOrEqual(zone.managed);
     }
     expect(result.zonelists).toContain('general 0:DMA32 = 0:DMA32 0:DMA');
-    expect(result.nodes).toEqual([{ node: 0, start_pfn: 1, spanned: 65503, present: 65406 }]);
+    expect(result.nodes).toEqual([
+      { node: 0, start_pfn: 1, spanned: 65503, present: 65406, cpus: [0], distances: [10] },
+    ]);
+    expect(result.e820[0]).toEqual({ start: '0x0', end: '0xfff', type: 'reserved' });
+    expect(result.e820[1]).toEqual({ start: '0x1000', end: '0x9fbff', type: 'usable' });
     expect(result.log).toContain('NUMA turned off');
+  });
+
+  it('knows nodes, their CPUs and distances, and has null where there is none', async () => {
+    const { out } = await boot('--json');
+    const { cpus, nodes, memblock, zones } = JSON.parse(out);
+    expect(cpus).toEqual([
+      { cpu: 0, apic: 0, node: 0, online: true },
+      { cpu: 1, apic: 1, node: 1, online: true },
+    ]);
+    expect(nodes.map(({ cpus, distances }: { cpus: number[]; distances: number[] }) => [cpus, distances])).toEqual([
+      [[0], [10, 20]],
+      [[1], [20, 10]],
+    ]);
+    const nids = [...memblock.memory, ...memblock.reserved].map(({ nid }: { nid: number | null }) => nid);
+    expect(new Set(nids)).toEqual(new Set([0, 1, null]));
+    for (const { free_lists, free_blocks } of zones) {
+      const lists: number[][] = Object.values(free_lists);
+      const sums = free_blocks.map((_: number, order: number) => lists.reduce((sum, list) => sum + list[order]!, 0));
+      expect(sums).toEqual(free_blocks);
+    }
+    expect(Object.keys(zones[0].free_lists).slice(0, 2)).toEqual(['Unmovable', 'Movable']);
   });
 
   it('has the panic, and the log up to it', async () => {
     const { code, out, err } = await boot('--json', '-append', 'memmap=exactmap');
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ panic: 'Invalid user supplied memory map' });
+    const late = JSON.parse((await boot('--json', '-m', '32M')).out);
+    expect(late.panic).not.toBeNull();
+    expect(late.e820[1]).toEqual({ start: '0x1000', end: '0x9fbff', type: 'usable' });
+    expect(late.memblock.memory[0]).toMatchObject({ base: '0x1000', size: '0x9e000' });
+    expect(late).not.toHaveProperty('zones');
     expect(err).toBe('Kernel panic - not syncing: Invalid user supplied memory map\n');
   });
 });
