@@ -6,6 +6,10 @@ import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions } from '../emu/config/qemu_options.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import { presets } from '../kernel/config.ts';
+import { proc_sys_write } from '../kernel/fs/proc/proc_sysctl.ts';
+import { proc_read } from '../kernel/fs/proc/root.ts';
+import { ENOENT } from '../kernel/include/types.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
@@ -33,6 +37,20 @@ export const bootCommand: Command = {
         help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases",
       },
       {
+        name: '--sysctl',
+        value: 'NAME=VALUE',
+        choices: [],
+        help: 'set once booted, such as vm.min_free_kbytes=20000; in the order given',
+        repeatable: true,
+      },
+      {
+        name: '--cat',
+        value: 'FILE',
+        choices: [],
+        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, cmdline or sys/vm/NAME instead of the zones',
+        repeatable: true,
+      },
+      {
         name: '--json',
         value: null,
         choices: [],
@@ -47,7 +65,9 @@ export const bootCommand: Command = {
       'Without any: pc, 4 GiB, 2 CPUs, 2 nodes. Exit code 1 if the kernel panics.',
     ],
   },
-  run(values, rest, output) {
+  run(values, rest, output, lists) {
+    const sysctls = sysctlsOf(lists.get('--sysctl') ?? []);
+    const paths = lists.get('--cat') ?? [];
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const json = values.has('--json');
     // A PC's serial line ends its lines with CR LF.
@@ -61,20 +81,28 @@ export const bootCommand: Command = {
     });
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
+    const problems = stopped === null ? setSysctls(kernel, sysctls) : [];
+    const files = stopped === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
       const panic = stopped === null ? null : stopped.message;
-      output.out(`${JSON.stringify({ panic, ...result, ...(times === null ? {} : { times }) }, null, 1)}\n`);
+      const more = {
+        ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
+        ...(times === null ? {} : { times }),
+      };
+      output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
-      if (stopped === null) output.out(`\n${bootSummary(kernel)}`);
+      if (stopped === null)
+        output.out(`\n${paths.length > 0 ? paths.map((path) => files.get(path) ?? '').join('') : bootSummary(kernel)}`);
       if (times !== null) output.err(timesText(times));
     }
+    for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
     if (stopped instanceof KernelBug) output.err(`${stopped.message}\n`);
     else if (stopped !== null && (json || kernel.log.console === null)) {
       output.err(`Kernel panic - not syncing: ${stopped.message}\n`);
     }
-    return stopped === null ? EXIT_OK : EXIT_FAILED;
+    return stopped === null && problems.length === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
 
@@ -93,6 +121,47 @@ export function machineOf(file: string | null, options: readonly string[], outpu
   if ('errors' in parsed) throw new UsageError(parsed.errors);
   for (const warning of parsed.warnings) output.err(`pgdat: warning: ${warning}\n`);
   return parsed.config;
+}
+
+interface Sysctl {
+  /** As given, to name it by. */
+  readonly name: string;
+  readonly path: string;
+  readonly value: string;
+}
+
+/** As sysctl(8) has it: dots or slashes between the parts of a name. */
+function sysctlsOf(settings: readonly string[]): Sysctl[] {
+  const wrong = settings.filter((setting) => !/^[^=]+=/.test(setting));
+  if (wrong.length > 0) {
+    throw new UsageError(
+      wrong.map((setting) => `--sysctl ${setting}: NAME=VALUE is needed, as in vm.min_free_kbytes=20000`),
+    );
+  }
+  return settings.map((setting) => {
+    const name = setting.slice(0, setting.indexOf('=')).trim();
+    return { name, path: `sys/${name.replaceAll('.', '/')}`, value: setting.slice(setting.indexOf('=') + 1) };
+  });
+}
+
+/** @returns what went wrong, a line each */
+function setSysctls(k: Kernel, sysctls: readonly Sysctl[]): string[] {
+  return sysctls.flatMap(({ name, path, value }) => {
+    const written = proc_sys_write(k, path, `${value}\n`);
+    if (written >= 0) return [];
+    const why = written === -ENOENT ? 'No such file or directory' : 'Invalid argument';
+    return [`--sysctl ${name}=${value}: ${why}`];
+  });
+}
+
+function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const path of paths) {
+    const text = proc_read(k, path);
+    if (text === null) problems.push(`${path}: No such file or directory`);
+    else files.set(path, text);
+  }
+  return files;
 }
 
 interface Times {

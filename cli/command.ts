@@ -17,7 +17,13 @@ export const EXIT_USAGE = 2;
 
 export interface Command {
   readonly spec: CommandSpec;
-  run(values: ReadonlyMap<string, string>, rest: readonly string[], output: Output): number | Promise<number>;
+  run(
+    values: ReadonlyMap<string, string>,
+    rest: readonly string[],
+    output: Output,
+    /** Values of the options that may be repeated. */
+    lists: ReadonlyMap<string, readonly string[]>,
+  ): number | Promise<number>;
 }
 
 /** Wrong input, all problems at once. Printed one line each, without a stack. */

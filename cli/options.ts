@@ -12,6 +12,8 @@ export interface OptionSpec {
   /** The only values there are; empty: any. */
   readonly choices: readonly string[];
   readonly help: string;
+  /** May be given several times, and each counts: the command finds them in `lists`. */
+  readonly repeatable?: true;
 }
 
 export interface CommandSpec {
@@ -30,6 +32,8 @@ export interface CommandSpec {
 export interface ParsedOptions {
   /** Values by option name; a switch has the value ''. The last of a repeated option counts. */
   readonly values: ReadonlyMap<string, string>;
+  /** All values of each repeatable option, in order. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly rest: readonly string[];
   readonly help: boolean;
   /** One line each, all that is wrong. */
@@ -41,6 +45,7 @@ const isNamed = ({ name }: OptionSpec, token: string): boolean =>
 
 export function parseOptions(command: CommandSpec, argv: readonly string[]): ParsedOptions {
   const values = new Map<string, string>();
+  const lists = new Map<string, string[]>();
   const rest: string[] = [];
   const errors: string[] = [];
   let help = false;
@@ -76,6 +81,7 @@ export function parseOptions(command: CommandSpec, argv: readonly string[]): Par
     if (value === undefined) errors.push(`${option.name} needs a value: ${option.name} ${option.value}`);
     else if (option.choices.length > 0 && !option.choices.includes(value))
       errors.push(`${option.name} is one of ${option.choices.join(', ')}, found '${value}'`);
+    else if (option.repeatable) lists.set(option.name, [...(lists.get(option.name) ?? []), value]);
     else values.set(option.name, value);
   }
   if (!help && command.rest === 'operands') {
@@ -83,14 +89,14 @@ export function parseOptions(command: CommandSpec, argv: readonly string[]): Par
     if (rest.length < least) errors.push(`needs ${command.operands}`);
     for (const extra of rest.slice(most)) errors.push(`unexpected argument '${extra}'`);
   }
-  return { values, rest, help, errors };
+  return { values, lists, rest, help, errors };
 }
 
 const signature = (option: OptionSpec): string =>
   option.value === null ? option.name : `${option.name} ${option.value}`;
 
 export function usage(command: CommandSpec): string {
-  const options = command.options.map((option) => `[${signature(option)}]`);
+  const options = command.options.map((option) => `[${signature(option)}]${option.repeatable ? '...' : ''}`);
   return ['pgdat', command.name, ...options, command.operands].filter((part) => part !== '').join(' ');
 }
 

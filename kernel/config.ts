@@ -44,6 +44,10 @@ export interface KernelConfig {
   readonly MEMORY_ISOLATION: boolean;
   readonly SWIOTLB: boolean;
   readonly ZSMALLOC: boolean;
+  readonly ZSWAP: boolean;
+  readonly KSM: boolean;
+  readonly MEMORY_BALLOON: boolean;
+  readonly MEMORY_FAILURE: boolean;
   readonly NUMA_BALANCING: boolean;
   readonly DEBUG_VM: boolean;
   readonly INIT_ON_ALLOC_DEFAULT_ON: boolean;
@@ -84,6 +88,10 @@ export const debian: KernelConfig = {
   MEMORY_ISOLATION: true,
   SWIOTLB: true,
   ZSMALLOC: true,
+  ZSWAP: true,
+  KSM: true,
+  MEMORY_BALLOON: true,
+  MEMORY_FAILURE: true,
   NUMA_BALANCING: true,
   DEBUG_VM: false,
   INIT_ON_ALLOC_DEFAULT_ON: true,
@@ -118,6 +126,10 @@ export const recorder: KernelConfig = {
   TRANSPARENT_HUGEPAGE: 'madvise',
   DEFERRED_STRUCT_PAGE_INIT: false,
   ZSMALLOC: false,
+  ZSWAP: false,
+  KSM: false,
+  MEMORY_BALLOON: false,
+  MEMORY_FAILURE: false,
   NUMA_BALANCING: false,
   INIT_ON_ALLOC_DEFAULT_ON: false,
 };

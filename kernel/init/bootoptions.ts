@@ -41,7 +41,7 @@ function obsolete_checksetup(k: Kernel, line: string): boolean {
 
 function unknown_bootoption(k: Kernel, param: string, val: string | null): number {
   const { cmdline } = k;
-  if (sysctl_aliases.includes(param)) return 0;
+  if (sysctl_aliases.has(param)) return 0;
   const line = val === null ? param : `${param}=${val}`;
   if (line.startsWith('BOOT_IMAGE=') || line.startsWith('kexec')) return 0;
   if (obsolete_checksetup(k, line)) return 0;

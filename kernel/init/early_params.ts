@@ -97,12 +97,12 @@ export const setup_table: readonly setup_param[] = [
 export const is_built = (k: Kernel, row: param): boolean => row.config === undefined || k.config[row.config] !== false;
 
 /** fs/proc/proc_sysctl.c: parameters that are other names of sysctls. */
-export const sysctl_aliases: readonly string[] = [
-  'hardlockup_all_cpu_backtrace',
-  'hung_task_panic',
-  'numa_zonelist_order',
-  'softlockup_all_cpu_backtrace',
-];
+export const sysctl_aliases: ReadonlyMap<string, string> = new Map([
+  ['hardlockup_all_cpu_backtrace', 'kernel.hardlockup_all_cpu_backtrace'],
+  ['hung_task_panic', 'kernel.hung_task_panic'],
+  ['numa_zonelist_order', 'vm.numa_zonelist_order'],
+  ['softlockup_all_cpu_backtrace', 'kernel.softlockup_all_cpu_backtrace'],
+]);
 
 /**
  * Parameters of parts of Linux that are not here: known, so that nobody is told they are not, and without effect.

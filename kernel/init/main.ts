@@ -8,6 +8,7 @@ import { setup_early_printk } from '../arch/x86/early_printk.ts';
 import { x86_64_start_kernel } from '../arch/x86/head64.ts';
 import { free_initmem, mem_init } from '../arch/x86/mem_init.ts';
 import { setup_arch } from '../arch/x86/setup.ts';
+import { do_sysctl_args } from '../fs/proc/proc_sysctl.ts';
 import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_notice } from '../lib/printk.ts';
@@ -71,6 +72,8 @@ export const stages: readonly Stage[] = [
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },
   { name: 'free_initmem', run: free_initmem },
+  // kernel_init()
+  { name: 'do_sysctl_args', run: do_sysctl_args },
   { name: 'vmstat_update', run: vmstat_update },
 ];
 

@@ -82,6 +82,10 @@ export class HugetlbState {
 }
 
 export const huge_page_size = (order: number): number => PAGE_SIZE * 2 ** order;
+
+/** Pages in all pools. */
+export const hugetlb_total_pages = ({ hugetlb }: Kernel): number =>
+  hugetlb.hstates.reduce((pages, { nr_huge_pages, order }) => pages + nr_huge_pages * 2 ** order, 0);
 export const hstate_is_gigantic = (h: hstate): boolean => h.order >= MAX_ORDER;
 export const default_hstate = (k: Kernel): hstate | undefined => k.hugetlb.hstates[k.hugetlb.default_hstate_idx];
 

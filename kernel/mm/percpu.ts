@@ -50,11 +50,16 @@ export class PercpuState {
   /** The dynamic part of each unit that is still free: [dyn_next, dyn_end). */
   dyn_next = 0;
   dyn_end = 0;
+  /** pcpu_nr_units: how many units the areas have room for, those of no CPU included. */
+  nr_units = 0;
   /** numa_node of each CPU; the same as the per-cpu variable. */
   readonly numa_node: nid_t[] = [];
   /** The CPU that runs. Every one but the first is idle while the kernel boots. */
   cpu = 0;
 }
+
+/** Pages of all units. Linux: pcpu_nr_pages(). */
+export const pcpu_nr_pages = ({ percpu }: Kernel): number => PFN_DOWN(percpu.dyn_end) * percpu.nr_units;
 
 export const smp_processor_id = (k: Kernel): number => k.percpu.cpu;
 /** The node of the CPU that this runs on. */
@@ -214,6 +219,7 @@ function pcpu_embed_first_chunk(k: Kernel): number {
   pr_info(k, `percpu: Embedded ${PFN_DOWN(size_sum)} pages/cpu ${sizes}`);
   percpu.dyn_next = ai.static_size + ai.reserved_size;
   percpu.dyn_end = size_sum;
+  percpu.nr_units = groups.reduce((sum, { nr_units }) => sum + nr_units, 0);
   return 0;
 }
 

@@ -68,6 +68,12 @@ export function __mod_zone_page_state(k: Kernel, zone: Zone, item: number, delta
 /** The zone's counter without the diffs of CPUs; never below 0, which those could make of it for a moment. */
 export const zone_page_state = (zone: Zone, item: number): number => Math.max(0, zone.vm_stat(item));
 export const node_page_state_pages = (pgdat: PgData, item: number): number => Math.max(0, pgdat.vm_stat(item));
+/** The sum over all nodes, likewise. */
+export function global_node_page_state(k: Kernel, item: number): number {
+  let pages = 0;
+  for (const pgdat of for_each_online_pgdat(k)) pages += pgdat.vm_stat(item);
+  return Math.max(0, pages);
+}
 /** The sum over all zones, likewise. */
 export const global_zone_page_state = (k: Kernel, item: number): number => Math.max(0, k.mm.vm_zone_stat[item]!);
 

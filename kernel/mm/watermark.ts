@@ -1,7 +1,7 @@
 // Watermarks and lowmem reserves (Linux: mm/page_alloc.c calculate_min_free_kbytes(), setup_per_zone_wmarks(),
 // setup_per_zone_lowmem_reserve(), calculate_totalreserve_pages(), init_per_zone_wmark_min()).
 //
-// Left out: the sysctl handlers, highmem.
+// Left out: highmem. The sysctls are watermark_sysctl.ts.
 
 import { MAX_NR_ZONES, WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO, ZONE_NORMAL } from '../include/mmzone.ts';
 import { PAGE_SHIFT } from '../include/types.ts';
@@ -89,6 +89,12 @@ export function setup_per_zone_lowmem_reserve(k: Kernel): void {
   calculate_totalreserve_pages(k);
 }
 
+/** a * b / c, rounded down, exact also where a * b is beyond 2^53: any int may be set as min_free_kbytes. */
+function share(a: number, b: number, c: number): number {
+  const product = a * b;
+  return Number.isSafeInteger(product) ? Math.floor(product / c) : Number((BigInt(a) * BigInt(b)) / BigInt(c));
+}
+
 function __setup_per_zone_wmarks(k: Kernel): void {
   const { min_free_kbytes, watermark_scale_factor } = k.watermark;
   const pages_min = min_free_kbytes >> KB_PER_PAGE_SHIFT;
@@ -98,7 +104,7 @@ function __setup_per_zone_wmarks(k: Kernel): void {
 
   for (const zone of for_each_zone(k)) {
     const managed_pages = zone.managed_pages;
-    const min = Math.floor((pages_min * managed_pages) / lowmem_pages);
+    const min = share(pages_min, managed_pages, lowmem_pages);
     const gap = Math.max(Math.floor(min / 4), Math.floor((managed_pages * watermark_scale_factor) / 10000));
     zone.watermark_boost = 0;
     zone.set_watermark(WMARK_MIN, min);

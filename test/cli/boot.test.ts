@@ -97,6 +97,41 @@ describe('--json', () => {
   });
 });
 
+describe('--sysctl and --cat', () => {
+  it('files in the order asked for, instead of lists and zones', async () => {
+    const { code, out, err } = await boot(
+      ...['-m', '256M', '--sysctl', 'vm.min_free_kbytes=8192', '--sysctl=vm/watermark_scale_factor=20'],
+      ...['--cat', '/proc/sys/vm/watermark_scale_factor', '--cat=/proc/sys/vm/min_free_kbytes', '-append', 'numa=off'],
+      ...['--cat', '/proc/cmdline'],
+    );
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/\n\n20\n8192\nnuma=off\n$/);
+    expect(out).not.toContain('zones, in pages');
+  });
+
+  it('writes come before reads, and change the zones', async () => {
+    const { out } = await boot('-m', '256M', '--cat', '/proc/zoneinfo', '--sysctl', 'vm.min_free_kbytes=40000');
+    const min = [...out.matchAll(/^ {8}min +(\d+)$/gm)].reduce((sum, found) => sum + Number(found[1]), 0);
+    expect(min).toBeLessThanOrEqual(10000);
+    expect(min).toBeGreaterThan(9995);
+  });
+
+  it('in --json by path; what is not there is said, and the rest still read', async () => {
+    const { code, out, err } = await boot('-m', '256M', '--json', '--cat', '/proc/nosuch', '--cat', '/proc/cmdline');
+    expect([code, err]).toEqual([1, 'pgdat boot: /proc/nosuch: No such file or directory\n']);
+    expect(JSON.parse(out).files).toEqual({ '/proc/cmdline': '\n' });
+  });
+
+  it.each([
+    ['vm.watermark_scale_factor=3001', 1, '--sysctl vm.watermark_scale_factor=3001: Invalid argument'],
+    ['vm.percpu_pagelist_high_fraction=7', 1, '--sysctl vm.percpu_pagelist_high_fraction=7: Invalid argument'],
+    ['vm.nosuch=1', 1, '--sysctl vm.nosuch=1: No such file or directory'],
+    ['vm.min_free_kbytes', 2, '--sysctl vm.min_free_kbytes: NAME=VALUE is needed, as in vm.min_free_kbytes=20000'],
+  ])('--sysctl %s is refused', async (setting, code, message) => {
+    expect(await boot('-m', '256M', '--sysctl', setting)).toMatchObject({ code, err: `pgdat boot: ${message}\n` });
+  });
+});
+
 describe('what cannot be', () => {
   it("a machine that QEMU refuses: all problems, in QEMU's words", async () => {
     const { code, out, err } = await boot('-m', '64X', '-smp', '0', '--frob');

@@ -2,7 +2,6 @@
 // Zones without memory are shown as well, up to their reserves.
 
 import { for_each_online_cpu } from '../../arch/x86/cpu.ts';
-import type { KernelConfig } from '../../config.ts';
 import { NR_FREE_PAGES, pglist_data, WMARK_HIGH, WMARK_LOW, WMARK_MIN } from '../../include/mmzone.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { PgData, Zone } from '../../mm/mmzone.ts';
@@ -14,95 +13,11 @@ import {
   zone_page_state,
   zone_stat_threshold,
 } from '../../mm/vmstat.ts';
+import { is_configured, node_stat_names, numa_stat_names, shown_node_stat, zone_stat_names } from './vmstat_text.ts';
 import { configured_zones, pad } from './zones.ts';
 
-/** vmstat_text[], in the order of enum zone_stat_item, numa_stat_item and node_stat_item. */
-const zone_stat_names = [
-  'nr_free_pages',
-  'nr_zone_inactive_anon',
-  'nr_zone_active_anon',
-  'nr_zone_inactive_file',
-  'nr_zone_active_file',
-  'nr_zone_unevictable',
-  'nr_zone_write_pending',
-  'nr_mlock',
-  'nr_bounce',
-  'nr_zspages',
-  'nr_free_cma',
-] as const;
-
-const numa_stat_names = [
-  'numa_hit',
-  'numa_miss',
-  'numa_foreign',
-  'numa_interleave',
-  'numa_local',
-  'numa_other',
-] as const;
-
-const node_stat_names = [
-  'nr_inactive_anon',
-  'nr_active_anon',
-  'nr_inactive_file',
-  'nr_active_file',
-  'nr_unevictable',
-  'nr_slab_reclaimable',
-  'nr_slab_unreclaimable',
-  'nr_isolated_anon',
-  'nr_isolated_file',
-  'workingset_nodes',
-  'workingset_refault_anon',
-  'workingset_refault_file',
-  'workingset_activate_anon',
-  'workingset_activate_file',
-  'workingset_restore_anon',
-  'workingset_restore_file',
-  'workingset_nodereclaim',
-  'nr_anon_pages',
-  'nr_mapped',
-  'nr_file_pages',
-  'nr_dirty',
-  'nr_writeback',
-  'nr_writeback_temp',
-  'nr_shmem',
-  'nr_shmem_hugepages',
-  'nr_shmem_pmdmapped',
-  'nr_file_hugepages',
-  'nr_file_pmdmapped',
-  'nr_anon_transparent_hugepages',
-  'nr_vmscan_write',
-  'nr_vmscan_immediate_reclaim',
-  'nr_dirtied',
-  'nr_written',
-  'nr_throttled_written',
-  'nr_kernel_misc_reclaimable',
-  'nr_foll_pin_acquired',
-  'nr_foll_pin_released',
-  'nr_kernel_stack',
-  'nr_page_table_pages',
-  'nr_sec_page_table_pages',
-  'nr_swapcached',
-  'pgpromote_success',
-  'pgpromote_candidate',
-] as const;
-
-/** Shown in huge pages, counted in pages. */
-const in_thp = new Set<string>([
-  'nr_shmem_hugepages',
-  'nr_shmem_pmdmapped',
-  'nr_file_hugepages',
-  'nr_file_pmdmapped',
-  'nr_anon_transparent_hugepages',
-]);
-const HPAGE_PMD_NR = 512;
 /** After this many runs without success kswapd leaves a node alone. */
 const MAX_RECLAIM_RETRIES = 16;
-
-const configured = (config: KernelConfig, name: string): boolean => {
-  if (name === 'nr_zspages') return config.ZSMALLOC;
-  if (name.startsWith('pgpromote')) return config.NUMA_BALANCING;
-  return true;
-};
 
 /** `%-12s %lu` on a line of its own. */
 const stat = (name: string, value: number): string => `\n      ${name.padEnd(12)} ${value}`;
@@ -110,9 +25,8 @@ const stat = (name: string, value: number): string => `\n      ${name.padEnd(12)
 function node_stats(k: Kernel, pgdat: PgData): string {
   let text = '\n  per-node stats';
   for (const [item, name] of node_stat_names.entries()) {
-    if (!configured(k.config, name)) continue;
-    const pages = node_page_state_pages(pgdat, item);
-    text += stat(name, in_thp.has(name) ? Math.floor(pages / HPAGE_PMD_NR) : pages);
+    if (!is_configured(k.config, name)) continue;
+    text += stat(name, shown_node_stat(name, node_page_state_pages(pgdat, item)));
   }
   return text;
 }
@@ -150,7 +64,7 @@ function zoneinfo_show_print(k: Kernel, pgdat: PgData, zone: Zone): string {
   if (!zone.populated) return `${text}\n`;
 
   for (const [item, name] of zone_stat_names.entries()) {
-    if (configured(k.config, name)) text += stat(name, zone_page_state(zone, item));
+    if (is_configured(k.config, name)) text += stat(name, zone_page_state(zone, item));
   }
   if (k.config.NUMA) {
     fold_vm_zone_numa_events(k, zone);

@@ -1,0 +1,71 @@
+// /proc/sys, and sysctls on the command line (Linux: fs/proc/proc_sysctl.c proc_sys_call_handler(), do_sysctl_args();
+// called from kernel_init() when boot is done).
+//
+// Differs from Linux: of the files of /proc/sys only vm's that change the page allocator are here. Setting another one
+// that Linux has is said to have no effect.
+
+import { EINVAL, ENOENT } from '../../include/types.ts';
+import { sysctl_aliases } from '../../init/early_params.ts';
+import { parse_args } from '../../init/params.ts';
+import type { Kernel } from '../../kernel.ts';
+import { pr_err, pr_warn } from '../../lib/printk.ts';
+import { vm_table } from '../../mm/watermark_sysctl.ts';
+import type { ctl_table } from '../../sysctl.ts';
+
+const VM = 'sys/vm/';
+
+/** Files of /proc/sys/vm that 6.1 has as well. */
+const vm_elsewhere: readonly string[] = `
+  admin_reserve_kbytes compact_memory compact_unevictable_allowed compaction_proactiveness dirty_background_bytes
+  dirty_background_ratio dirty_bytes dirty_expire_centisecs dirty_ratio dirty_writeback_centisecs
+  dirtytime_expire_seconds drop_caches extfrag_threshold hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
+  legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery min_slab_ratio min_unmapped_ratio
+  mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
+  numa_stat numa_zonelist_order oom_dump_tasks oom_kill_allocating_task overcommit_kbytes overcommit_memory
+  overcommit_ratio page-cluster page_lock_unfairness panic_on_oom stat_interval stat_refresh swappiness
+  unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure zone_reclaim_mode`
+  .trim()
+  .split(/\s+/);
+const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', 'kernel', 'net', 'user'];
+
+/** @param path within /proc, such as sys/vm/min_free_kbytes */
+const lookup = (path: string): ctl_table | undefined => vm_table.find(({ procname }) => path === `${VM}${procname}`);
+
+const is_elsewhere = (path: string): boolean => {
+  const [, directory, name] = path.split('/');
+  return directory === 'vm' ? vm_elsewhere.includes(name!) : directories_elsewhere.includes(directory!);
+};
+
+/** @returns null: there is no such file */
+export function proc_sys_read(k: Kernel, path: string): string | null {
+  const table = lookup(path);
+  return table === undefined ? null : table.proc_handler(k, table, null).text;
+}
+
+/** One write() from the start of the file. @returns bytes taken, or -errno */
+export function proc_sys_write(k: Kernel, path: string, text: string): number {
+  const table = lookup(path);
+  return table === undefined ? -ENOENT : table.proc_handler(k, table, text).taken;
+}
+
+function process_sysctl_arg(k: Kernel, arg: string, val: string | null): number {
+  const is_sysctl = /^sysctl[./]/.test(arg);
+  if (!is_sysctl && !sysctl_aliases.has(arg)) return 0;
+  const param = is_sysctl ? arg.slice('sysctl'.length + 1) : sysctl_aliases.get(arg)!;
+  if (val === null || val === '') return -EINVAL;
+  const path = `sys/${param.replaceAll('.', '/')}`;
+  const setting = `set sysctl parameter '${param}=${val}`;
+  const written = proc_sys_write(k, path, val);
+  if (written === -ENOENT && is_elsewhere(path)) pr_warn(k, `pgdat: sysctl ${param} is not here: no effect`);
+  else if (written === -ENOENT) pr_err(k, `Failed to ${setting}': parameter not found`);
+  else if (written < 0) pr_err(k, `Failed to ${setting}': invalid value`);
+  else if (written !== val.length) {
+    pr_err(k, `Wrote only ${written} bytes of ${val.length} writing to proc file ${path} to ${setting}`);
+  }
+  return 0;
+}
+
+/** Takes `sysctl.NAME=VALUE` arguments, in the order of the command line. */
+export function do_sysctl_args(k: Kernel): void {
+  parse_args(k, 'Setting sysctl args', k.cmdline.saved_command_line, (param, val) => process_sysctl_arg(k, param, val));
+}

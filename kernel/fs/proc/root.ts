@@ -1,0 +1,29 @@
+// What there is in /proc (Linux: fs/proc/root.c and each proc_create()).
+
+import type { Kernel } from '../../kernel.ts';
+import { frag_show } from './buddyinfo.ts';
+import { meminfo_proc_show } from './meminfo.ts';
+import { pagetypeinfo_show } from './pagetypeinfo.ts';
+import { proc_sys_read } from './proc_sysctl.ts';
+import { vmstat_show } from './vmstat.ts';
+import { zoneinfo_show } from './zoneinfo.ts';
+
+const files: ReadonlyMap<string, (k: Kernel) => string> = new Map([
+  ['buddyinfo', frag_show],
+  ['cmdline', (k: Kernel) => `${k.cmdline.saved_command_line}\n`],
+  ['meminfo', meminfo_proc_show],
+  ['pagetypeinfo', pagetypeinfo_show],
+  ['vmstat', vmstat_show],
+  ['zoneinfo', zoneinfo_show],
+]);
+
+/**
+ * Opens a file and reads all of it.
+ * @param path from the root, such as /proc/buddyinfo
+ * @returns null: there is no such file
+ */
+export function proc_read(k: Kernel, path: string): string | null {
+  if (!path.startsWith('/proc/')) return null;
+  const name = path.slice('/proc/'.length);
+  return files.get(name)?.(k) ?? proc_sys_read(k, name);
+}
