@@ -13,7 +13,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
-import { bootLab, type Lab } from './lab.ts';
+import { hostMemory, hostMemoryProblem } from './host_memory.ts';
+import { bootLab, type Lab, LabError } from './lab.ts';
 import { userPath } from './path.ts';
 
 export const bootCommand: Command = {
@@ -69,6 +70,8 @@ export const bootCommand: Command = {
     const sysctls = sysctlsOf(lists.get('--sysctl') ?? []);
     const paths = lists.get('--cat') ?? [];
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
+    const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
+    if (problem !== null) throw new LabError(problem);
     const json = values.has('--json');
     // A PC's serial line ends its lines with CR LF.
     const onSerial = json ? {} : { onSerial: (text: string) => output.out(text.replaceAll('\r', '')) };
