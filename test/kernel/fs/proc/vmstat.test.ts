@@ -8,9 +8,11 @@ import { meminfo_proc_show } from '../../../../kernel/fs/proc/meminfo.ts';
 import { proc_read } from '../../../../kernel/fs/proc/root.ts';
 import { vmstat_show } from '../../../../kernel/fs/proc/vmstat.ts';
 import { zoneinfo_show } from '../../../../kernel/fs/proc/zoneinfo.ts';
+import { GFP_KERNEL } from '../../../../kernel/include/gfp_types.ts';
 import { NR_FREE_PAGES, NUMA_HIT } from '../../../../kernel/include/mmzone.ts';
 import { start_kernel } from '../../../../kernel/init/main.ts';
 import type { Kernel } from '../../../../kernel/kernel.ts';
+import { __alloc_pages, __free_pages } from '../../../../kernel/mm/page_alloc.ts';
 import { global_dirty_limits } from '../../../../kernel/mm/page_writeback.ts';
 import { bootKernel, pcMap } from '../../../support/boot.ts';
 
@@ -113,6 +115,29 @@ function recordedReserves(): number {
   }
   return pages;
 }
+
+it('a page allocated and freed: events, the per-cpu list and the lists of /proc agree at each point', () => {
+  const k = booted();
+  const event = (name: string): number => stats(k).get(name)!;
+  const on_pcp = (): number =>
+    [...zoneinfo_show(k).matchAll(/^ +count: (\d+)$/gm)].reduce((pages, found) => pages + Number(found[1]), 0);
+  const on_lists = (): number =>
+    frag_show(k)
+      .trimEnd()
+      .split('\n')
+      .flatMap((line) => line.trim().split(/\s+/).slice(-11))
+      .reduce((pages, count, i) => pages + Number(count) * 2 ** (i % 11), 0);
+  const state = () => ({ freed: event('pgfree'), hit: event('numa_hit'), pages: on_lists() + on_pcp() });
+  const before = state();
+  const allocated = event('pgalloc_dma32');
+  const page = __alloc_pages(k, GFP_KERNEL, 0, 0, null);
+  expect(page).toBeGreaterThan(0);
+  expect(on_pcp()).toBeGreaterThan(0);
+  expect(event('pgalloc_dma32') - allocated).toBe(1);
+  expect(state()).toEqual({ freed: before.freed, hit: before.hit + 1, pages: before.pages - 1 });
+  __free_pages(k, page, 0);
+  expect(state()).toEqual({ freed: before.freed + 1, hit: before.hit + 1, pages: before.pages });
+});
 
 describe('/proc/meminfo', () => {
   /** Numbers as '#', with the spaces that pad them. */
