@@ -170,7 +170,8 @@ export function bringup_nonboot_cpus(k: Kernel): number[] {
   const brought: number[] = [];
   let online = 1;
   for (const cpu of for_each_node_mask(cpus.cpu_present_mask)) {
-    if (online >= cpus.setup_max_cpus) break;
+    // nr_cpumask_bits is nr_cpu_ids: present CPUs beyond it are not looked at.
+    if (cpu >= cpus.nr_cpu_ids || online >= cpus.setup_max_cpus) break;
     if (node_isset(cpu, cpus.cpu_online_mask)) continue;
     node_set(cpu, cpus.cpu_online_mask);
     brought.push(cpu);

@@ -60,7 +60,8 @@ describe('parameters', () => {
     ['maxcpus=3', 4, 2, (k: Kernel) => maxcpus(k, '3'), 'Allowing 6 CPUs, 2 hotplug CPUs', '0-2'],
     ['nosmp', 4, 2, (k: Kernel) => nosmp(k), 'Allowing 1 CPUs, 0 hotplug CPUs', '0'],
     ['possible_cpus=6', 4, 0, (k: Kernel) => _setup_possible_cpus(k, '6'), 'Allowing 6 CPUs, 2 hotplug CPUs', '0-3'],
-    ['possible_cpus=0', 2, 0, (k: Kernel) => _setup_possible_cpus(k, '0'), 'Allowing 1 CPUs, 0 hotplug CPUs', '0-1'],
+    ['possible_cpus=0', 2, 0, (k: Kernel) => _setup_possible_cpus(k, '0'), 'Allowing 1 CPUs, 0 hotplug CPUs', '0'],
+    ['possible_cpus=2', 4, 0, (k: Kernel) => _setup_possible_cpus(k, '2'), 'Allowing 2 CPUs, 0 hotplug CPUs', '0-1'],
   ])('%s', (_, on, off, parameter, line, online) => {
     const k = withCpus([...enabled(on), ...disabled(off)], (kernel) => parameter(kernel));
     expect(allowing(k)).toBe(`smpboot: ${line}`);
