@@ -67,6 +67,12 @@ const mem_section_usage_size = mem_section_usage.size + USEMAP_SIZE;
  */
 const MAX_PFN = 2 ** 31;
 
+/**
+ * Physical address that Linux works out for the pg_data_t of memory without a node. It is no goal for an allocation;
+ * the boot goes on until memmap_init() follows the pointer.
+ */
+const NULL_PGDAT: phys_addr_t = 2 ** 64 - Number(PAGE_OFFSET);
+
 const pfn_to_section_nr = (pfn: pfn_t): number => Math.floor(pfn / PAGES_PER_SECTION);
 const section_nr_to_pfn = (nr: number): pfn_t => nr * PAGES_PER_SECTION;
 
@@ -182,7 +188,7 @@ function sparse_init_one_section(k: Kernel, nr: number, map: phys_addr_t, usage:
  */
 function sparse_early_usemaps_alloc_pgdat_section(k: Kernel, nid: nid_t, size: number): phys_addr_t {
   const caller = 'sparse_init_nid';
-  const pgdat = k.node_data[nid]!.pa;
+  const pgdat = k.node_data[nid]?.pa ?? NULL_PGDAT;
   const goal = pgdat - (pgdat % SECTION_SIZE);
   const goal_nid = early_pfn_to_nid(k, goal / PAGE_SIZE);
   const usage = memblock_alloc_try_nid(k, size, SMP_CACHE_BYTES, goal, goal + SECTION_SIZE, goal_nid, caller);
@@ -200,7 +206,7 @@ function sparse_early_usemaps_alloc_pgdat_section(k: Kernel, nid: nid_t, size: n
 function check_usemap_section_nr(k: Kernel, nid: nid_t, usage: phys_addr_t): void {
   const { mm } = k;
   const usemap_snr = Math.floor(usage / SECTION_SIZE);
-  const pgdat_snr = Math.floor(k.node_data[nid]!.pa / SECTION_SIZE);
+  const pgdat_snr = Math.floor((k.node_data[nid]?.pa ?? NULL_PGDAT) / SECTION_SIZE);
   if (usemap_snr === pgdat_snr) return;
   if (mm.old_usemap_snr === usemap_snr && mm.old_pgdat_snr === pgdat_snr) return;
   mm.old_usemap_snr = usemap_snr;

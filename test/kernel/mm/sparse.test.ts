@@ -186,3 +186,13 @@ test('memory above 8 TiB is left out, and says so', () => {
   expect(pfn_valid(k.mm, 2 ** 31 - 1)).toBe(true);
   expect(pfn_valid(k.mm, 2 ** 31)).toBe(false);
 });
+
+test('a section that begins with memory of no node has a memory map; Linux dies where the node is looked up', () => {
+  // Up to 1 MiB that the SRAT leaves out passes.
+  const k = drawnMemory({ memory: '00', unit: 128 * MiB });
+  memblock_set_node(k, 128 * MiB, MiB, k.memblock.memory, 1024);
+  sparse_init(k);
+  expect(pfn_valid(k.mm, 0x8000)).toBe(true);
+  expect(() => free_area_init(k, [0x1000, 0x10000, 0x10000, 0, 0])).toThrow('Attempted to kill the idle task!');
+  expect(printed(k).at(-5)).toMatch(/^BUG: kernel NULL pointer dereference, address: 0/);
+});
