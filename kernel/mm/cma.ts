@@ -4,6 +4,7 @@
 // Left out: cma_alloc() and cma_release(), which migrate pages; per-node areas. On x86-64 there is no high memory, so
 // what Linux does about its border never happens.
 
+import { bad_kernel_access } from '../arch/x86/fault.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import { MIGRATE_CMA, pageblock_nr_pages, pageblock_order } from '../include/mmzone.ts';
 import { PG_reserved } from '../include/page_flags.ts';
@@ -21,14 +22,17 @@ import {
   round_up,
   SZ_1M,
   SZ_4G,
+  VMEMMAP_START,
 } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { WARN_ONCE } from '../lib/bug.ts';
 import { memparse } from '../lib/memparse.ts';
 import { hex, pr_err, pr_info } from '../lib/printk.ts';
 import { adjust_managed_page_count, free_reserved_page } from './free_reserved.ts';
 import { memblock_bottom_up, memblock_phys_free, memblock_reserve, memblock_set_bottom_up } from './memblock.ts';
 import { memblock_alloc_range_nid } from './memblock_alloc.ts';
 import { memblock_end_of_DRAM, memblock_is_region_reserved } from './memblock_info.ts';
+import type { Zone } from './mmzone.ts';
 import { page_index, page_zone, pfn_valid, section_map } from './page.ts';
 import { __free_pages } from './page_alloc.ts';
 import { set_pageblock_migratetype } from './pageblock.ts';
@@ -213,14 +217,27 @@ function init_cma_reserved_pageblock(k: Kernel, pfn: pfn_t): void {
   page_zone(k, pfn).cma_pages += pageblock_nr_pages;
 }
 
+/** Virtual address of a page's struct page, there or not. */
+const struct_page = (pfn: pfn_t): bigint => VMEMMAP_START + (BigInt(pfn) << 6n);
+
+/** Linux warns where there is no struct page, and reads it all the same. */
+function zone_of_area(k: Kernel, pfn: pfn_t, where: string): Zone {
+  if (pfn_valid(k.mm, pfn)) return page_zone(k, pfn);
+  WARN_ONCE(k, true, `${where} cma_init_reserved_areas`);
+  return bad_kernel_access(k, struct_page(pfn), { init: true });
+}
+
 /** An area that is not all of one zone is of no use: its pages become ordinary ones. */
 function cma_activate_area(k: Kernel, area: cma): void {
   const end = area.base_pfn + area.count;
-  const zone = pfn_valid(k.mm, area.base_pfn) ? page_zone(k, area.base_pfn) : null;
-  let pfn = area.base_pfn;
-  while (pfn < end && pfn_valid(k.mm, pfn) && page_zone(k, pfn) === zone) pfn++;
+  const zone = zone_of_area(k, area.base_pfn, 'mm/cma.c:110');
+  let pfn = area.base_pfn + 1;
+  while (pfn < end && zone_of_area(k, pfn, 'mm/cma.c:113') === zone) pfn++;
   if (pfn < end) {
-    for (pfn = area.base_pfn; pfn < end; pfn++) if (pfn_valid(k.mm, pfn)) free_reserved_page(k, pfn);
+    for (pfn = area.base_pfn; pfn < end; pfn++) {
+      if (!pfn_valid(k.mm, pfn)) bad_kernel_access(k, struct_page(pfn), { write: true, init: true });
+      free_reserved_page(k, pfn);
+    }
     k.cma.totalcma_pages -= area.count;
     area.count = 0;
     pr_err(k, `cma: CMA area ${area.name} could not be activated`);

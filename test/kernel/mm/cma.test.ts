@@ -124,3 +124,18 @@ test('an area across two zones is of no use: its pages are ordinary ones', () =>
   expect(dma!.managed_pages + dma32!.managed_pages - before).toBe(2048);
   expect([dma!.cma_pages, dma32!.cma_pages, k.cma.totalcma_pages]).toEqual([0, 0, 0]);
 });
+
+test('an area where there is no memory map is the end of init', () => {
+  // A reservation needs no memory, and nothing looks before the area is to be used.
+  const { area, k } = reserve('16M@0x18000000', { ...small, memory: '0.0' });
+  expect(area).toBe('0x18000000+16M');
+  sparse_init(k);
+  free_area_init(k, [0x1000, 0x30000, 0x30000, 0, 0]);
+  expect(() => cma_init_reserved_areas(k)).toThrow('Attempted to kill init! exitcode=0x00000009');
+  expect(printed(k).filter((line) => /WARNING|BUG|PF/.test(line))).toEqual([
+    'WARNING: CPU: 0 PID: 0 at mm/cma.c:110 cma_init_reserved_areas',
+    'BUG: unable to handle page fault for address: ffffea0000600000',
+    '#PF: supervisor read access in kernel mode',
+    '#PF: error_code(0x0000) - not-present page',
+  ]);
+});
