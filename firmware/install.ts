@@ -52,6 +52,10 @@ const COM1 = 0x3f8;
 const ONE_SERIAL_PORT = 1 << 9;
 
 function leaveInRam({ ram }: Pick<Machine, 'ram'>, contents: FirmwareContents, payload: Payload): void {
+  for (const { address, bytes } of contents.boot) {
+    const room = contents.ram.some(({ start, end }) => start <= address && address + Math.max(bytes.length, 1) <= end);
+    if (!room) throw new RangeError('the firmware cannot boot: no RAM where the kernel should go');
+  }
   ram.set_u16(BDA_COM1, COM1);
   ram.set_u16(BDA_EBDA_SEGMENT, EBDA >> 4);
   ram.set_u16(BDA_EQUIPMENT, ONE_SERIAL_PORT);

@@ -155,11 +155,19 @@ describe('what cannot be', () => {
     });
   });
 
-  it("a machine too small for the kernel ends in Linux's panic, and says nothing after it", async () => {
-    const { code, out, err } = await boot('-m', '1M');
+  it("a machine without usable memory ends in Linux's panic, and says nothing after it", async () => {
+    const { code, out, err } = await boot('-m', '128M', '-append', 'memmap=exactmap memmap=1M$2M memmap=1M$4M');
     expect([code, err]).toEqual([1, '']);
     const last = out.trimEnd().split('\n').slice(-2);
     expect(last[0]).toMatch(/\] Kernel panic - not syncing: alloc_low_pages/);
     expect(last[1]).toMatch(/\] ---\[ end Kernel panic - not syncing: alloc_low_pages/);
+  });
+
+  it('a machine too small for the kernel', async () => {
+    expect(await boot('-m', '14M')).toEqual({
+      code: 1,
+      out: '',
+      err: 'pgdat boot: the firmware cannot boot: no RAM where the kernel should go\n',
+    });
   });
 });

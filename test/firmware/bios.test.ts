@@ -113,6 +113,9 @@ describe('a machine that cannot boot says so on the serial port and halts', () =
     expect(serial()).toBe('BIOS: no RAM where the kernel should go\r\n');
     expect(machine.cpu!.get('rsi')).not.toBe(BigInt(BOOT_PARAMS));
     machine.close();
+    const config = options('-m 8M');
+    const plain = createMachine({ ram: config.layout.ram, backend: 'array' });
+    expect(() => installFirmware(plain, config, payload, 'none')).toThrow('no RAM where the kernel should go');
   });
   test('no RAM for the ACPI tables', () => {
     const { machine, serial } = boot({ ...options('-m 64M'), tablesAt: 0x80000000 });
