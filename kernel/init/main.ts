@@ -21,6 +21,7 @@ import { setup_per_cpu_pageset } from '../mm/pageset.ts';
 import { setup_per_cpu_areas } from '../mm/percpu.ts';
 import { mem_init_print_info } from '../mm/show_mem.ts';
 import { pci_iommu_alloc, pci_iommu_init } from '../mm/swiotlb.ts';
+import { kswapd_init } from '../mm/vmscan.ts';
 import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
@@ -71,6 +72,8 @@ export const stages: readonly Stage[] = [
   { name: 'hugetlb_init', run: hugetlb_init },
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },
+  // device
+  { name: 'kswapd_init', run: kswapd_init },
   { name: 'free_initmem', run: free_initmem },
   // kernel_init()
   { name: 'do_sysctl_args', run: do_sysctl_args },

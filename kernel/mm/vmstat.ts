@@ -178,6 +178,25 @@ export function refresh_zone_stat_thresholds(k: Kernel): void {
   }
 }
 
+/**
+ * Sets the thresholds of those of a node's zones that have a mark below which to add up diffs. Where several CPUs came
+ * up, that is all of them: they had no watermarks then.
+ */
+export function set_pgdat_percpu_threshold(
+  k: Kernel,
+  pgdat: PgData,
+  calculate: (managed_pages: number, num_online_cpus: number) => number,
+): void {
+  const online = nodes_weight(k.cpus.cpu_online_mask);
+  for (const zone of pgdat.node_zones) {
+    if (zone.percpu_drift_mark === 0) continue;
+    const threshold = calculate(zone.managed_pages, online);
+    for (const cpu of for_each_online_cpu(k)) {
+      k.hw.ram.set_u8(zonestats(k, zone, cpu) + STAT_THRESHOLD, threshold);
+    }
+  }
+}
+
 /** A CPU has come up: there are more of them to share thresholds, and its node has a CPU now. */
 export function vmstat_cpu_online(k: Kernel, cpu: number): void {
   refresh_zone_stat_thresholds(k);
