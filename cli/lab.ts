@@ -83,8 +83,8 @@ export function bootLab(spec: LabSpec): Lab {
   lap('firmware');
   spec.onFirmwareDone?.(machine, boot_params);
 
-  const { gbpages } = spec.machine;
-  const hw = { ram: machine.ram, ports: machine.ports, boot_params, cpu: machine.cpu, gbpages };
+  const { gbpages, la57 } = spec.machine;
+  const hw = { ram: machine.ram, ports: machine.ports, boot_params, cpu: machine.cpu, gbpages, la57 };
   const kernel = new Kernel(hw, spec.kernel, spec.recorded ?? null);
   kernel.on_stage = (name, phase) => {
     if (phase === 'begin') {

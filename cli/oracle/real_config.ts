@@ -36,6 +36,7 @@ export function realMachineConfig(machine: RealMachine): MachineConfig {
     hmat: null,
     hpet: false,
     gbpages: true,
+    la57: false,
     layout: {
       below4g,
       above4g: ram.slice(1).reduce((sum, range) => sum + range.end - range.start, 0),

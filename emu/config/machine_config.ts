@@ -137,5 +137,7 @@ export interface MachineConfig extends FirmwareOverrides {
   readonly hpet: boolean;
   /** The CPUs know pages of 1 GiB. */
   readonly gbpages: boolean;
+  /** The CPUs know page tables of five levels. */
+  readonly la57: boolean;
   readonly layout: RamLayout;
 }

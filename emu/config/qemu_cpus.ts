@@ -136,6 +136,8 @@ export interface CpuModel {
   readonly physBits: number;
   /** CPUID's pdpe1gb: the CPU knows pages of 1 GiB. */
   readonly gbpages: boolean;
+  /** CPUID's la57: the CPU knows page tables of five levels. */
+  readonly la57: boolean;
 }
 
 const AMD_MODELS = ['qemu', 'max', 'base', 'EPYC', 'Opteron', 'phenom', 'athlon'];
@@ -149,19 +151,22 @@ const GBPAGES_MODELS = (
   'Cascadelake-Server Cooperlake Denverton Dhyana EPYC Icelake-Server KnightsMill Opteron_G4 Opteron_G5 ' +
   'Skylake-Server Snowridge phenom max'
 ).split(' ');
+/** Models with la57, likewise. */
+const LA57_MODELS = ['Icelake-Server', 'host', 'max'];
 /** Address bits that every model has unless told otherwise. */
 const TCG_PHYS_BITS = 40;
 
-/** `-cpu MODEL[,phys-bits=N][,pdpe1gb=on|off]`: the other properties change nothing that is seen of memory. */
+/** `-cpu MODEL[,phys-bits=N][,pdpe1gb=on|off][,la57=on|off]`: the other properties change nothing that is seen of memory. */
 export function parseCpuModel(list: OptionList | undefined, problems: Problems): CpuModel {
-  const model = { amd: true, physBits: TCG_PHYS_BITS, gbpages: false };
+  const model = { amd: true, physBits: TCG_PHYS_BITS, gbpages: false, la57: false };
   if (list === undefined) return model;
   const name = list.pairs[0]?.[1] ?? '';
   const isOf = (models: readonly string[]): boolean =>
     isIdentifier(`x${name}`) && models.some((known) => name.startsWith(known));
   if (!isOf(AMD_MODELS) && !isOf(OTHER_MODELS)) problems.error(null, `unable to find CPU model '${name}'`);
   model.amd = isOf(AMD_MODELS);
-  model.gbpages = hasGbpages(list, isOf(GBPAGES_MODELS));
+  model.gbpages = hasFeature(list, 'pdpe1gb', isOf(GBPAGES_MODELS));
+  model.la57 = hasFeature(list, 'la57', isOf(LA57_MODELS));
   const text = lastValue(list, 'phys-bits');
   if (text === undefined) return model;
   const bits = parseUint64(text);
@@ -176,13 +181,13 @@ export function parseCpuModel(list: OptionList | undefined, problems: Problems):
   return model;
 }
 
-/** The model's own, unless a later `pdpe1gb=on`, `+pdpe1gb` or their like says otherwise. */
-function hasGbpages(list: OptionList, ofModel: boolean): boolean {
-  let gbpages = ofModel;
+/** As the model has it, unless a later `name=on`, `+name` or their like says otherwise. */
+function hasFeature(list: OptionList, name: string, ofModel: boolean): boolean {
+  let has = ofModel;
   for (const [key, value] of list.pairs.slice(1)) {
-    if (key === 'pdpe1gb') gbpages = value === 'on';
-    else if (key === '+pdpe1gb') gbpages = true;
-    else if (key === '-pdpe1gb') gbpages = false;
+    if (key === name) has = value === 'on';
+    else if (key === `+${name}`) has = true;
+    else if (key === `-${name}`) has = false;
   }
-  return gbpages;
+  return has;
 }

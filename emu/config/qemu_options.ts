@@ -94,6 +94,7 @@ export function parseQemuOptions(argv: readonly string[]): ParsedOptions {
     hmat: machine.hmat && nodes.length > 0 ? hmatOf(numa) : null,
     hpet: machine.hpet,
     gbpages: model.gbpages,
+    la57: model.la57,
     layout: placed,
   };
   return { config, warnings: problems.warnings };

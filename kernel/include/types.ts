@@ -29,6 +29,8 @@ export const SZ_4G = 0x100000000;
 // arch/x86/include/asm/page_64_types.h and pgtable_64_types.h, 4-level paging, KASLR off.
 /** Physical address width that the memory model covers: 64 TiB. */
 export const MAX_PHYSMEM_BITS = 46;
+/** The same with page tables of five levels. */
+export const MAX_PHYSMEM_BITS_L5 = 52;
 export const PAGE_OFFSET = 0xffff888000000000n;
 export const VMEMMAP_START = 0xffffea0000000000n;
 export const __START_KERNEL_map = 0xffffffff80000000n;

@@ -11,7 +11,15 @@ import {
   LOWMEMSIZE,
 } from '../../include/e820.ts';
 import { PHYS_ADDR_MAX } from '../../include/memblock.ts';
-import { MAX_PHYSMEM_BITS, PAGE_SHIFT, PAGE_SIZE, type pfn_t, type phys_addr_t, SZ_1M } from '../../include/types.ts';
+import {
+  MAX_PHYSMEM_BITS,
+  MAX_PHYSMEM_BITS_L5,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  type pfn_t,
+  type phys_addr_t,
+  SZ_1M,
+} from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
 import { panic } from '../../lib/bug.ts';
 import { hex, mem_range, pr_err, pr_info, pr_warn } from '../../lib/printk.ts';
@@ -35,8 +43,9 @@ import {
   entry_end,
 } from './e820.ts';
 
-/** MAXMEM >> PAGE_SHIFT. */
-const MAX_ARCH_PFN: pfn_t = 2 ** (MAX_PHYSMEM_BITS - PAGE_SHIFT);
+/** MAXMEM >> PAGE_SHIFT. Differs from Linux: that is all that a CPU with five levels of page tables changes. */
+const max_arch_pfn = (k: Kernel): pfn_t =>
+  2 ** ((k.hw.la57 === true ? MAX_PHYSMEM_BITS_L5 : MAX_PHYSMEM_BITS) - PAGE_SHIFT);
 /** Early mappings are at most this large: 64 slots of a page. */
 const NR_FIX_BTMAPS_BYTES = 64 * PAGE_SIZE;
 
@@ -143,12 +152,13 @@ function e820_end_pfn(k: Kernel, limit_pfn: pfn_t): pfn_t {
     }
     last_pfn = Math.max(last_pfn, end_pfn);
   }
-  last_pfn = Math.min(last_pfn, MAX_ARCH_PFN);
-  pr_info(k, `last_pfn = ${hex(last_pfn)} max_arch_pfn = ${hex(MAX_ARCH_PFN)}`);
+  const most = max_arch_pfn(k);
+  last_pfn = Math.min(last_pfn, most);
+  pr_info(k, `last_pfn = ${hex(last_pfn)} max_arch_pfn = ${hex(most)}`);
   return last_pfn;
 }
 
-export const e820__end_of_ram_pfn = (k: Kernel): pfn_t => e820_end_pfn(k, MAX_ARCH_PFN);
+export const e820__end_of_ram_pfn = (k: Kernel): pfn_t => e820_end_pfn(k, max_arch_pfn(k));
 export const e820__end_of_low_ram_pfn = (k: Kernel): pfn_t => e820_end_pfn(k, 2 ** (32 - PAGE_SHIFT));
 
 /** An e820 address for memblock, which counts below 2^53. */

@@ -72,4 +72,6 @@ export interface Hw {
   readonly cpu: GuestCpu | null;
   /** CPUID 0x80000001 EDX bit 26: pages of 1 GiB. Absent: the CPU has none, as QEMU's default has none. */
   readonly gbpages?: boolean;
+  /** CPUID 7 ECX bit 16: page tables of five levels. Absent: the CPU has four, as QEMU's default has. */
+  readonly la57?: boolean;
 }

@@ -107,3 +107,15 @@ describe('RAM below 4 GiB', () => {
     expect(lowRam(type, size, max)).toBe(low);
   });
 });
+
+test.each([
+  ['-m 1G', false, false],
+  ['-cpu max', true, true],
+  ['-cpu Icelake-Server-v4', true, true],
+  ['-cpu Skylake-Server', true, false],
+  ['-cpu qemu64,+pdpe1gb', true, false],
+  ['-cpu max,la57=off,pdpe1gb=off', false, false],
+  ['-cpu max,-la57,+la57', true, true],
+])('%s: pages of 1 GiB %s, page tables of five levels %s', (options, gbpages, la57) => {
+  expect(config(options)).toMatchObject({ gbpages, la57 });
+});
