@@ -13,6 +13,15 @@ export interface KernelImage {
   readonly end: number;
   /** _end: how far the brk area might have grown. The kernel takes all up to here for itself. */
   readonly _end: number;
+  /** _etext, __start_rodata, __end_rodata and _sdata. Boot frees the whole pages of the two gaps between them. */
+  readonly etext: number;
+  readonly start_rodata: number;
+  readonly end_rodata: number;
+  readonly sdata: number;
+  /** __start_bss_decrypted: what follows up to brk_start, where .bss ends, is mapped apart on encrypted memory. */
+  readonly start_bss_decrypted: number;
+  /** __start_bss_decrypted_unused: boot frees the rest. */
+  readonly start_bss_decrypted_unused: number;
   readonly code_size: number;
   readonly rwdata_size: number;
   readonly rodata_size: number;
@@ -66,6 +75,12 @@ export const debian: KernelConfig = {
     pgt_buf_pages: 12,
     end: 0x4411000,
     _end: 0x4430000,
+    etext: 0x1e01d32,
+    start_rodata: 0x2000000,
+    end_rodata: 0x28eb000,
+    sdata: 0x2a00000,
+    start_bss_decrypted: 0x4200000,
+    start_bss_decrypted_unused: 0x4203000,
     code_size: 14343 * K,
     rwdata_size: 2338 * K,
     rodata_size: 9132 * K,
@@ -108,16 +123,21 @@ export const recorder: KernelConfig = {
     pgt_buf_pages: 8,
     end: 0x1e08000,
     _end: 0x1e18000,
-    // Recorded: what is freed at the end of boot, gaps between sections included, and the two below. The others are
-    // made up, and only printed.
-    code_size: 5000 * K,
-    rwdata_size: 900 * K,
-    rodata_size: 1400 * K,
-    init_size: 3852 * K,
+    etext: 0x1600b08,
+    start_rodata: 0x1800000,
+    end_rodata: 0x190f000,
+    sdata: 0x1a00000,
+    // Built without AMD_MEM_ENCRYPT: nothing is decrypted, nothing is unused.
+    start_bss_decrypted: 0x1e00000,
+    start_bss_decrypted_unused: 0x1e00000,
+    code_size: 6146 * K,
+    rwdata_size: 1119 * K,
+    rodata_size: 1084 * K,
+    init_size: 844 * K,
     percpu_static_size: 156 * K,
     smp_locks_size: 12 * K,
     nosave_size: 0,
-    bss_size: 3072 * K,
+    bss_size: 1036 * K,
   },
   NR_CPUS: 64,
   NODES_SHIFT: 6,

@@ -16,6 +16,7 @@ import {
 import { _setup_possible_cpus, maxcpus, nosmp, nrcpus } from '../arch/x86/cpu.ts';
 import { parse_memmap_opt, parse_memopt } from '../arch/x86/e820_params.ts';
 import { parse_direct_gbpages_off, parse_direct_gbpages_on } from '../arch/x86/init_mem.ts';
+import { set_debug_rodata } from '../arch/x86/mem_init.ts';
 import { numa_setup } from '../arch/x86/numa.ts';
 import type { KernelConfig } from '../config.ts';
 import type { Kernel } from '../kernel.ts';
@@ -48,6 +49,7 @@ export interface setup_param extends param {
 export const early_table: readonly early_param[] = [
   // init/main.c, kernel/printk/printk.c
   { name: 'debug', setup: debug_kernel },
+  { name: 'rodata', setup: set_debug_rodata },
   { name: 'quiet', setup: quiet_kernel },
   { name: 'loglevel', setup: loglevel },
   { name: 'ignore_loglevel', setup: ignore_loglevel_setup },
@@ -118,7 +120,7 @@ export const known_elsewhere = {
     mmio_stale_data mtrr_chunk_size mtrr_cleanup_debug mtrr_gran_size mtrr_spare_reg_nr nmi_backtrace no-kvmapf
     no-kvmclock no-steal-acc no_hash_pointers noapictimer noefi noexec nohugeiomap nohugevmalloc nointremap
     nolapic_timer nopat nopcid nopti nopv nopvspin nosgx nosmap nosmep nosmt nospectre_v1 nospectre_v2 nox2apic oops
-    page_owner page_poison panic_on_taint pci percpu_alloc pti randomize_kstack_offset rdrand retbleed rodata skew_tick
+    page_owner page_poison panic_on_taint pci percpu_alloc pti randomize_kstack_offset rdrand retbleed skew_tick
     spec_rstack_overflow spec_store_bypass_disable spectre_bhi spectre_v2 srbds sysfs.deprecated threadirqs
     tsc_early_khz tsx tsx_async_abort userpte vmalloc vsyscall x2apic_phys
   `),

@@ -6,7 +6,7 @@
 import { acpi_early_init } from '../arch/x86/acpi_tables.ts';
 import { setup_early_printk } from '../arch/x86/early_printk.ts';
 import { x86_64_start_kernel } from '../arch/x86/head64.ts';
-import { free_initmem, mem_init } from '../arch/x86/mem_init.ts';
+import { free_initmem, mark_readonly, mem_init, populate_rootfs } from '../arch/x86/mem_init.ts';
 import { setup_arch } from '../arch/x86/setup.ts';
 import { do_sysctl_args } from '../fs/proc/proc_sysctl.ts';
 import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
@@ -72,10 +72,12 @@ export const stages: readonly Stage[] = [
   { name: 'hugetlb_init', run: hugetlb_init },
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },
+  { name: 'populate_rootfs', run: populate_rootfs },
   // device
   { name: 'kswapd_init', run: kswapd_init },
-  { name: 'free_initmem', run: free_initmem },
   // kernel_init()
+  { name: 'free_initmem', run: free_initmem },
+  { name: 'mark_readonly', run: mark_readonly },
   { name: 'do_sysctl_args', run: do_sysctl_args },
   { name: 'vmstat_update', run: vmstat_update },
 ];

@@ -42,6 +42,7 @@ import {
   set_entries,
   set_entry,
 } from './pgtable.ts';
+import { smp_locks } from './sections.ts';
 
 // enum pg_level
 const PG_LEVEL_4K = 1;
@@ -60,13 +61,16 @@ interface map_range {
   page_size_mask: number;
 }
 
+const room_in_bss = (k: Kernel): boolean =>
+  end_of_bss(k) - (k.boot.nr_bss_tables + 1) * PAGE_SIZE >= smp_locks(k.config.image).end;
+
 /** A zeroed page for a table, from the brk area or from RAM that is mapped already. */
 function alloc_low_page(k: Kernel): phys_addr_t {
   const { boot } = k;
   let pa: phys_addr_t = 0;
   if (boot.pgt_buf_end + 1 <= boot.pgt_buf_top && boot.can_use_brk_pgt) {
     pa = PFN_PHYS(boot.pgt_buf_end++);
-  } else if (k.recorded !== null) {
+  } else if (k.recorded !== null && room_in_bss(k)) {
     boot.nr_bss_tables++;
     pa = end_of_bss(k) - boot.nr_bss_tables * PAGE_SIZE;
   } else {

@@ -18,13 +18,13 @@ import {
   set_entry,
 } from './pgtable.ts';
 
-/** Pages at the end of .bss that hold the image's own page tables. */
+/** Pages of .bss, below what is decrypted, that hold the image's own page tables. */
 const INIT_TOP_PGT = 1;
 const LEVEL3_KERNEL_PGT = 2;
 const LEVEL2_KERNEL_PGT = 3;
 const NR_STATIC_TABLES = 3;
 
-const static_table = (k: Kernel, which: number): phys_addr_t => k.config.image.brk_start - which * PAGE_SIZE;
+const static_table = (k: Kernel, which: number): phys_addr_t => k.config.image.start_bss_decrypted - which * PAGE_SIZE;
 /** The end of what is left of .bss below the static tables. */
 export const end_of_bss = (k: Kernel): phys_addr_t => static_table(k, NR_STATIC_TABLES);
 

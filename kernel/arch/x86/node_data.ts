@@ -2,13 +2,21 @@
 //
 // Differs from Linux: our pg_data_t has one layout, that of 1024 nodes, so a kernel configured for fewer takes more
 // room here than there. Where another kernel's reservations are replayed, this matters, since CMA areas and huge pages
-// go below: then memblock gives what that kernel took, and ours lies in the reservation of that kernel's image, which
-// nothing of ours fills.
+// go below: then memblock gives what that kernel took, and ours lies in that kernel's image, where nothing of ours is
+// and nothing is freed.
 
 import type { KernelConfig } from '../../config.ts';
 import { SMP_CACHE_BYTES } from '../../include/memblock.ts';
 import { MAX_ZONELISTS, pglist_data, zone, zoneref } from '../../include/mmzone.ts';
-import { NUMA_NO_NODE, type nid_t, PAGE_SIZE, PFN_DOWN, type phys_addr_t, round_up } from '../../include/types.ts';
+import {
+  NUMA_NO_NODE,
+  type nid_t,
+  PAGE_SIZE,
+  PFN_DOWN,
+  type phys_addr_t,
+  round_down,
+  round_up,
+} from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
 import { first_node, node_set } from '../../lib/nodemask.ts';
 import { mem_range, pr_err, pr_info } from '../../lib/printk.ts';
@@ -17,6 +25,7 @@ import { memblock_phys_alloc_try_nid } from '../../mm/memblock_alloc.ts';
 import { memblock_search_pfn_nid } from '../../mm/memblock_info.ts';
 import { PgData } from '../../mm/mmzone.ts';
 import { RAM_CHUNK_SHIFT } from './hw.ts';
+import { init_section, type Section } from './sections.ts';
 
 const OURS = round_up(pglist_data.size, PAGE_SIZE);
 /** In the image's reservation: past where code of ours is loaded. */
@@ -44,9 +53,21 @@ function alloc_within_chunk(k: Kernel, size: number, nid: nid_t): phys_addr_t {
 /** Room for our pg_data_t within the replayed kernel's image, or 0. */
 function room_in_image(k: Kernel, nid: nid_t): phys_addr_t {
   const { text, end } = k.config.image;
-  const pa = text + IMAGE_OFFSET + nid * OURS;
   const whole = k.recorded?.some((r) => r.nid !== NUMA_NO_NODE && r.base <= text && end <= r.base + r.size);
-  return whole && pa + OURS <= end && chunk_of(pa) === chunk_of(pa + OURS - 1) ? pa : 0;
+  if (!whole) return 0;
+  const { etext, start_rodata, end_rodata, sdata } = k.config.image;
+  const kept: readonly Section[] = [
+    { start: text + IMAGE_OFFSET, end: round_down(etext, PAGE_SIZE) },
+    { start: start_rodata, end: end_rodata },
+    { start: sdata, end: init_section(k.config.image).start },
+  ];
+  let before = nid;
+  for (const { start, end } of kept) {
+    const pa = start + before * OURS;
+    if (pa + OURS <= end) return chunk_of(pa) === chunk_of(pa + OURS - 1) ? pa : 0;
+    before -= Math.floor((end - start) / OURS);
+  }
+  return 0;
 }
 
 /** Sets up NODE_DATA(nid), on the node itself if there is room, and brings the node online. */

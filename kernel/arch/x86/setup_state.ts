@@ -42,4 +42,7 @@ export class BootState {
   /** Physical addresses; Linux has pointers. 0: no initrd. */
   initrd_start: phys_addr_t = 0;
   initrd_end: phys_addr_t = 0;
+
+  /** rodata=: the kernel's text and read-only data become so at the end of boot. */
+  rodata_enabled = true;
 }

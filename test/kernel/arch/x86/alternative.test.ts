@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { alternative_instructions } from '../../../../kernel/arch/x86/alternative.ts';
-import { init_section, percpu_load, smp_locks } from '../../../../kernel/arch/x86/sections.ts';
-import { debian, presets } from '../../../../kernel/config.ts';
+import { freed_sections, init_section, percpu_load, smp_locks } from '../../../../kernel/arch/x86/sections.ts';
+import { debian, presets, recorder } from '../../../../kernel/config.ts';
 import { node_set } from '../../../../kernel/lib/nodemask.ts';
 import { memblock_reserve } from '../../../../kernel/mm/memblock.ts';
 import { memblock_free_all } from '../../../../kernel/mm/memblock_free.ts';
@@ -16,7 +16,29 @@ test.each(Object.values(presets))('the sections of $name lie in its image, one a
   expect([init.start % 4096, locks.start % 4096, locks.end % 4096]).toEqual([0, 0, 0]);
   expect(init.start).toBeGreaterThan(image.text + image.code_size);
   expect(image.percpu_static_size).toBeLessThan(image.init_size);
+  expect(init.start).toBeGreaterThan(image.sdata);
   expect(locks.end + image.nosave_size + image.bss_size).toBe(image.brk_start);
+});
+
+test.each(Object.values(presets))(
+  'what boot frees of $name is whole pages, in order, and nothing that stays',
+  ({ image }) => {
+    const freed = freed_sections(image);
+    const { etext, start_rodata, end_rodata, sdata, text, start_bss_decrypted } = image;
+    for (const { start, end } of freed) {
+      expect([start % 4096, end % 4096]).toEqual([0, 0]);
+      for (const kept of [text, etext - 1, start_rodata, end_rodata - 1, sdata, start_bss_decrypted - 4096]) {
+        expect(kept < start || kept >= end).toBe(true);
+      }
+    }
+    const ends = freed.flatMap(({ start, end }) => [start, end]);
+    expect(ends).toEqual(ends.toSorted((a, b) => a - b));
+  },
+);
+
+test('the recording kernel frees 963 pages of its image', () => {
+  const pages = freed_sections(recorder.image).map(({ start, end }) => (end - start) / 4096);
+  expect(pages).toEqual([511, 241, 211, 0]);
 });
 
 test("Debian's .bss begins where its /proc/iomem says", () => {
