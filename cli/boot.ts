@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import type { MachineConfig } from '../emu/config/machine_config.ts';
 import { readMachineFile } from '../emu/config/machine_file.ts';
-import { parseQemuOptions } from '../emu/config/qemu_options.ts';
+import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import { presets } from '../kernel/config.ts';
 import { proc_sys_write } from '../kernel/fs/proc/proc_sysctl.ts';
@@ -15,6 +15,7 @@ import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
+import { nearestName } from './near.ts';
 import { userPath } from './path.ts';
 
 export const bootCommand: Command = {
@@ -62,7 +63,10 @@ export const bootCommand: Command = {
     rest: 'qemu',
     operand_count: [0, 0],
     notes: [
-      "QEMU's topology options describe the machine: -machine pc|q35, -m, -smp, -object memory-backend-ram, -numa.",
+      "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them:",
+      `  ${QEMU_OPTION_NAMES.join(' ')}`,
+      'Taken, and left alone:',
+      `  ${QEMU_IGNORED_NAMES.join(' ')}`,
       'Without any: pc, 4 GiB, 2 CPUs, 2 nodes. Exit code 1 if the kernel panics.',
     ],
   },
@@ -109,6 +113,13 @@ export const bootCommand: Command = {
   },
 };
 
+/** After an option that neither QEMU has nor we. */
+function hint(option: string): string {
+  const names = [...bootCommand.spec.options.map(({ name }) => name), ...QEMU_OPTION_NAMES];
+  const near = nearestName(option, names);
+  return near === null ? ", see 'pgdat boot --help'" : `, did you mean ${near}?`;
+}
+
 export function machineOf(file: string | null, options: readonly string[], output: Output): MachineConfig {
   if (file !== null && options.length > 0) {
     throw new UsageError([
@@ -120,7 +131,7 @@ export function machineOf(file: string | null, options: readonly string[], outpu
       `--machine ${file}: no such file; QEMU's machine type is chosen with one dash: -machine ${file}`,
     ]);
   }
-  const parsed = file === null ? parseQemuOptions(options) : readMachineFile(file, userPath(file));
+  const parsed = file === null ? parseQemuOptions(options, hint) : readMachineFile(file, userPath(file));
   if ('errors' in parsed) throw new UsageError(parsed.errors);
   for (const warning of parsed.warnings) output.err(`pgdat: warning: ${warning}\n`);
   return parsed.config;

@@ -3,7 +3,9 @@
 
 import { EngineError } from '../emu/engine.ts';
 import { GuestFault } from '../emu/fault.ts';
+import { debian } from '../kernel/config.ts';
 import { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
+import manifest from '../package.json' with { type: 'json' };
 import { benchCommand } from './bench.ts';
 import { bootCommand } from './boot.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
@@ -15,7 +17,7 @@ import { testCommand } from './test.ts';
 const commands: readonly Command[] = [bootCommand, oracleCommand, testCommand, benchCommand];
 
 const notes = [
-  '`pgdat COMMAND --help` lists the options of a command.',
+  '`pgdat COMMAND --help` lists the options of a command, `pgdat --version` says which pgdat this is.',
   'Exit code: 0 done, 1 failed (kernel panic, a case that differs, a failed test), 2 the request is wrong.',
 ];
 
@@ -38,6 +40,10 @@ export async function dispatch(known: readonly Command[], argv: readonly string[
   if (['--help', '-help', '-h', 'help'].includes(name)) {
     const about = known.find((one) => one.spec.name === rest[0]);
     output.out(about === undefined ? general() : commandHelp(about.spec));
+    return EXIT_OK;
+  }
+  if (['--version', '-version', '-V', 'version'].includes(name)) {
+    output.out(`pgdat ${manifest.version}, Linux ${debian.version}\n`);
     return EXIT_OK;
   }
   const command = known.find((one) => one.spec.name === name);

@@ -1,6 +1,8 @@
 // The command line's own grammar: commands, their options, and the help that is printed from the same table. QEMU's
 // options (`-m 4G`, `-numa node,...`) are not known here; a command that takes them is handed what is left, in order.
 
+import { nearestName } from './near.ts';
+
 export interface OptionSpec {
   /**
    * As documented: `--json`, `-append`. What has one dash is taken with two as well, as QEMU takes its own; what has two
@@ -69,7 +71,13 @@ export function parseOptions(command: CommandSpec, argv: readonly string[]): Par
     const option = command.options.find((one) => isNamed(one, name));
     if (option === undefined) {
       if (command.rest === 'qemu') rest.push(token);
-      else errors.push(`unknown option '${token}'`);
+      else {
+        const near = nearestName(
+          name,
+          command.options.map((one) => one.name),
+        );
+        errors.push(`unknown option '${token}'${near === null ? '' : `, did you mean ${near}?`}`);
+      }
       continue;
     }
     if (option.value === null) {

@@ -140,10 +140,19 @@ export function checkDevices(lists: readonly OptionList[], space: DeviceSpace, p
     };
     const driver = lastValue(list, 'driver');
     if (driver === undefined) refuse("Parameter 'driver' is missing");
-    else if (driver !== 'pc-dimm') refuse(`'${driver}' is not a valid device model name`);
+    else if (driver !== 'pc-dimm') refuse(noDevice(driver));
     else plug(list, refuse, space, { slots, ids, placed });
   }
 }
+
+/** Devices that QEMU has, by how their names begin. */
+const OTHER_DEVICES =
+  /^(ac97|ahci|am53|bochs|cirrus|cxl|e1000|edu|ex-|floppy|generic-sdhci|guest-loader|hda-|i6300|i82|ib700|ich9|ide-|igb|intel-|ioh|ipmi|isa-|ivshmem|loader|lsi|megasas|mptsas|ne2k|nec-usb|nvdimm|nvme|pc-testdev|pci|pcnet|piix|pvpanic|pvscsi|pxb|qemu-xhci|qxl|ramfb|rtl8139|scsi-|sd-card|sdhci|sev|smbus|tpm|usb-|vfio|vga|vhost|virt|vmgenid|vmware|vmxnet|x3130|xio3130)|-(vga|cpu|iommu)$/i;
+
+const noDevice = (driver: string): string =>
+  OTHER_DEVICES.test(driver)
+    ? `device '${driver}' is not supported here, only pc-dimm`
+    : `'${driver}' is not a valid device model name`;
 
 interface Plugged {
   readonly slots: Set<number>;

@@ -50,15 +50,37 @@ const OPTIONS: Readonly<Record<string, Grammar>> = {
 /** Taken and left alone, so that whole QEMU command lines can be pasted: they change nothing that firmware reports. */
 const IGNORED_FLAGS = ['-enable-kvm', '-nodefaults', '-nographic', '-no-reboot', '-no-shutdown', '-S', '-s'];
 const IGNORED_WITH_ARGUMENT = ['-accel', '-display', '-monitor', '-name', '-serial', '-vga'];
+/** What is taken, for a help text. */
+export const QEMU_OPTION_NAMES = Object.keys(OPTIONS);
+export const QEMU_IGNORED_NAMES = [...IGNORED_FLAGS, ...IGNORED_WITH_ARGUMENT].sort();
+
+/** Parts of QEMU that this machine has not. */
+const UNSUPPORTED_FLAGS = words(
+  'daemonize full-screen no-acpi no-fd-bootchk no-hpet only-migratable singlestep snapshot usb',
+);
+const UNSUPPORTED_WITH_ARGUMENT = words(
+  'acpitable action add-fd audio audiodev bios blockdev boot cdrom chardev chroot compat D d debugcon dfilter dtb echr ' +
+    'fda fdb fsdev fw_cfg g gdb global hda hdb hdc hdd icount incoming initrd iscsi k kernel L loadvm mem-path ' +
+    'mon msg mtdblock net netdev nic overcommit parallel pflash pidfile plugin qmp qmp-pretty readconfig rtc ' +
+    'run-with runas sandbox sd seed semihosting-config set smbios soundhw spice tb-size tpmdev trace usbdevice uuid ' +
+    'virtfs vnc watchdog watchdog-action xen-domid drive',
+);
+
+function words(text: string): string[] {
+  return text.split(' ').map((word) => `-${word}`);
+}
 
 /** The physical address space that this machine can hold, whatever its CPU claims. */
 const ADDRESS_LIMIT = 2 ** 46;
 
-/** @param argv options and their arguments; two dashes are as good as one */
-export function parseQemuOptions(argv: readonly string[]): ParsedOptions {
+/**
+ * @param argv options and their arguments; two dashes are as good as one
+ * @param hint what to add where there is no such option
+ */
+export function parseQemuOptions(argv: readonly string[], hint = (_option: string): string => ''): ParsedOptions {
   if (argv.length === 0) return parseQemuOptions(splitOptions(DEFAULT_OPTIONS));
   const problems = new Problems();
-  const lists = readOptions(argv, problems);
+  const lists = readOptions(argv, hint, problems);
   const machine = parseMachine(lists.machine ?? [], problems);
   const model = parseCpuModel(lists.cpu?.at(-1), problems);
   const topology = parseSmp(lists.smp ?? [], machine.type, problems);
@@ -106,15 +128,27 @@ export function splitOptions(text: string): string[] {
   return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
 }
 
-function readOptions(argv: readonly string[], problems: Problems): Record<string, OptionList[]> {
+function readOptions(
+  argv: readonly string[],
+  hint: (option: string) => string,
+  problems: Problems,
+): Record<string, OptionList[]> {
   const lists: Record<string, OptionList[]> = {};
   for (let i = 0; i < argv.length; i++) {
     const written = argv[i]!;
     const option = written.replace(/^--/, '-');
     if (IGNORED_FLAGS.includes(option)) continue;
     const grammar = Object.hasOwn(OPTIONS, option) ? OPTIONS[option] : undefined;
+    const unsupported = UNSUPPORTED_WITH_ARGUMENT.includes(option);
+    if (unsupported || UNSUPPORTED_FLAGS.includes(option)) {
+      problems.error(written, 'not supported here');
+      if (unsupported) i++;
+      continue;
+    }
     if (grammar === undefined && !IGNORED_WITH_ARGUMENT.includes(option)) {
-      problems.error(written, 'invalid option');
+      problems.error(written, `invalid option${hint(written)}`);
+      // What may be its argument is no mistake of its own.
+      if (written.startsWith('-') && argv[i + 1]?.startsWith('-') === false) i++;
       continue;
     }
     const argument = argv[++i];

@@ -140,6 +140,26 @@ describe('what cannot be', () => {
     expect(err).toContain('--frob: invalid option');
   });
 
+  it.each([
+    [['--jsno'], '--jsno: invalid option, did you mean --json?'],
+    [['-firmwre', 'none'], '-firmwre: invalid option, did you mean --firmware?'],
+    [['-nmua', 'node'], '-nmua: invalid option, did you mean -numa?'],
+    [['--frobnicate', 'x'], "--frobnicate: invalid option, see 'pgdat boot --help'"],
+    [['-kernel', 'bzImage', '-m', '1G'], '-kernel: not supported here'],
+    [['-drive', 'file=a.img,if=virtio'], '-drive: not supported here'],
+    [['-bios', 'seabios.bin'], '-bios: not supported here'],
+    [['-snapshot'], '-snapshot: not supported here'],
+    [['-device', 'e1000,id=n'], "-device e1000,id=n: device 'e1000' is not supported here, only pc-dimm"],
+  ])('%j: one line', async (argv, line) => {
+    expect(await boot(...argv)).toEqual({ code: 2, out: '', err: `pgdat boot: ${line}\n` });
+  });
+
+  it('--help lists the options of QEMU that are taken', async () => {
+    const { out } = await boot('--help');
+    expect(out).toContain('-machine -m -smp -cpu -object -numa -device');
+    expect(out).toContain('-nographic');
+  });
+
   it('options beside a machine file', async () => {
     const { code, err } = await boot('--machine', 'm.json', '-m', '4G');
     expect([code, err]).toEqual([

@@ -132,6 +132,19 @@ describe('what goes wrong', () => {
   });
 });
 
+it('an option with a letter wrong', async () => {
+  expect((await run(echo, 'demo', '--jsom', 'f')).err).toBe(
+    "pgdat demo: unknown option '--jsom', did you mean --json?\n",
+  );
+});
+
+it.each(['--version', '-V', 'version'])('pgdat %s', async (option) => {
+  expect(await run(echo, option)).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^pgdat \d+\.\d+\.\d+, Linux 6\.1\.\d+\n$/),
+  });
+});
+
 it('main() knows its own commands', async () => {
   const output = new Captured();
   expect(await main(['--help'], output)).toBe(0);
