@@ -126,7 +126,7 @@ export function bootSummary(k: Kernel): string {
     `${head.padEnd(21)}${cells.map((cell, i) => `  ${String(cell).padStart(widths[i]!)}`).join('')}  ${tail}`;
   return [
     '/proc/buddyinfo',
-    frag_show(k).trimEnd(),
+    frag_show(k).replace(/\n$/, ''),
     '',
     line('zones, in pages', columns, 'protection'),
     ...rows.map((row) =>

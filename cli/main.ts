@@ -86,11 +86,19 @@ function report(error: unknown, name: string, output: Output): number {
   return EXIT_FAILED;
 }
 
+/** What is left to say, and the exit code, once standard output takes no more. */
+export function outputFailure({ code, message }: NodeJS.ErrnoException): { text: string; code: number } {
+  return code === 'EPIPE'
+    ? { text: '', code: EXIT_OK }
+    : { text: `pgdat: standard output cannot be written: ${message}\n`, code: EXIT_FAILED };
+}
+
 function process_output(): Output {
   // `pgdat boot | head` closes the pipe early: that is the reader's wish, not an error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT_OK);
-    throw error;
+    const { text, code } = outputFailure(error);
+    process.stderr.write(text);
+    process.exit(code);
   });
   return {
     out: (text) => void process.stdout.write(text),

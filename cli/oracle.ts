@@ -1,6 +1,6 @@
 // `pgdat oracle`: recorded cases against ours, one line each.
 
-import { readdirSync, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../emu/engine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
@@ -35,16 +35,33 @@ export const oracleCommand: Command = {
   run(values, operands, output) {
     const firmware = (values.get('--firmware') ?? 'none') as FirmwareMode;
     const files = operands.flatMap(filesOf);
+    const missing = files.flatMap(unreadable);
+    if (missing.length > 0) throw new UsageError(missing);
+    const bases = files.map(baseName);
     let failed = 0;
     for (const path of files) {
       const { name, problem } = check(path, firmware);
       if (problem !== null) failed++;
-      output.out(problem === null ? `ok ${name}\n` : `not ok ${name} - ${problem.replace(/\s*\n\s*/g, ' | ')}\n`);
+      // Where the name does not say which of the files it is, the file's path does.
+      const base = baseName(path);
+      const shared = files.length > 1 && (name !== base || bases.filter((one) => one === base).length > 1);
+      const failing = shared ? `${name} (${path})` : name;
+      output.out(problem === null ? `ok ${name}\n` : `not ok ${failing} - ${problem.replace(/\s*\n\s*/g, ' | ')}\n`);
     }
     output.out(`${files.length - failed} passed, ${failed} failed\n`);
     return failed > 0 ? EXIT_FAILED : EXIT_OK;
   },
 };
+
+/** A line for a file that cannot be read, none for one that can. */
+function unreadable(path: string): string[] {
+  try {
+    accessSync(userPath(path), constants.R_OK);
+    return [];
+  } catch (error) {
+    return [`${path}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`];
+  }
+}
 
 function filesOf(path: string): string[] {
   if (!statSync(userPath(path), { throwIfNoEntry: false })?.isDirectory()) return [path];

@@ -63,14 +63,29 @@ function withLowMemory(ram: readonly RamRange[]): AddressRange[] {
   return ranges;
 }
 
+interface Run {
+  readonly backend: Backend;
+  readonly suite: Suite;
+}
+
 /** Names must differ: the suites of the second back end carry its name. */
-const named = (suite: Suite, backend: Backend): Suite =>
+const named = ({ suite, backend }: Run): Suite =>
   backend === 'array' ? suite : { ...suite, name: `${suite.name}_${backend}` };
+
+/** Cases that one of the globs selects, by the suite's own name or by its name in the report. */
+function casesOf(run: Run, globs: readonly string[]): Suite['test_cases'] {
+  const selected = new Set(
+    globs.flatMap((glob) =>
+      [run.suite, named(run)].flatMap((suite) => kunit_filter_suites([suite], glob).flatMap((one) => one.test_cases)),
+    ),
+  );
+  return run.suite.test_cases.filter((one) => selected.has(one));
+}
 
 export const testCommand: Command = {
   spec: {
     name: 'test',
-    operands: '[SUITE[.CASE]]',
+    operands: '[SUITE[.CASE]]...',
     summary: 'runs the self tests inside the kernel, as KTAP 1',
     options: [
       {
@@ -82,21 +97,30 @@ export const testCommand: Command = {
       { name: '--list', value: null, choices: [], help: 'the names of suites and cases, nothing is run' },
     ],
     rest: 'operands',
-    operand_count: [0, 1],
-    notes: ["SUITE and CASE are globs: pgdat test 'zone*', pgdat test '*.add*'. Without one, all run."],
+    operand_count: [0, Number.POSITIVE_INFINITY],
+    notes: [
+      "SUITE and CASE are globs: pgdat test 'zone*' '*.add*'. Without one, all run. A suite's name in the report, such as",
+      'memblock_unicorn, selects it on that back end alone.',
+    ],
   },
-  run(values, [glob = '*'], output) {
-    const selected = kunit_filter_suites(suites, glob);
-    if (selected.length === 0) {
-      throw new UsageError([`no test is called '${glob}'; the suites are ${suites.map((one) => one.name).join(', ')}`]);
-    }
-    if (values.has('--list')) {
-      for (const suite of selected) for (const one of suite.test_cases) output.out(`${suite.name}.${one.name}\n`);
-      return EXIT_OK;
-    }
+  run(values, operands, output) {
+    const globs = operands.length > 0 ? operands : ['*'];
     const wanted = values.get('--backend') ?? 'both';
     const backends = BACKENDS.filter((backend) => wanted === 'both' || wanted === backend);
-    const all = backends.flatMap((backend) => selected.map((suite) => ({ backend, suite: named(suite, backend) })));
+    const every = backends.flatMap((backend) => suites.map((suite) => ({ backend, suite })));
+    const unknown = globs.filter((glob) => every.every((one) => casesOf(one, [glob]).length === 0));
+    if (unknown.length > 0) {
+      const names = suites.map((one) => one.name).join(', ');
+      throw new UsageError(unknown.map((glob) => `no test is called '${glob}'; the suites are ${names}`));
+    }
+    const all = every
+      .map((one) => ({ ...one, suite: { ...named(one), test_cases: casesOf(one, globs) }, base: one.suite.name }))
+      .filter(({ suite }) => suite.test_cases.length > 0);
+    if (values.has('--list')) {
+      const names = all.flatMap(({ base, suite }) => suite.test_cases.map((one) => `${base}.${one.name}\n`));
+      for (const name of new Set(names)) output.out(name);
+      return EXIT_OK;
+    }
     const backendOf = new Map(all.map(({ backend, suite }) => [suite.name, backend]));
     const bench = new TestBench();
     const stats = kunit_run_tests(

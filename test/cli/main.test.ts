@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Command, UsageError } from '../../cli/command.ts';
-import { dispatch, main } from '../../cli/main.ts';
+import { dispatch, main, outputFailure } from '../../cli/main.ts';
 import { KernelBug, KernelPanic } from '../../kernel/lib/bug.ts';
 import { Captured } from '../support/capture.ts';
 
@@ -143,6 +143,13 @@ it.each(['--version', '-V', 'version'])('pgdat %s', async (option) => {
     code: 0,
     out: expect.stringMatching(/^pgdat \d+\.\d+\.\d+, Linux 6\.1\.\d+\n$/),
   });
+});
+
+it.each([
+  ['a closed pipe is no error', 'EPIPE', '', 0],
+  ['a full disk is told in one line', 'ENOSPC', 'pgdat: standard output cannot be written: ENOSPC: write\n', 1],
+])('%s', (_name, code, text, exit) => {
+  expect(outputFailure(Object.assign(new Error(`${code}: write`), { code }))).toEqual({ text, code: exit });
 });
 
 it('main() knows its own commands', async () => {

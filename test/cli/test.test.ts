@@ -40,6 +40,32 @@ describe('pgdat test', () => {
     expect(lines).toEqual(['memblock.add', 'memblock.add_node', 'memblock.add_many']);
   });
 
+  it('takes several globs, and each case once', async () => {
+    const { lines } = await run('--list', 'memblock.add*', 'memblock.add', 'nodemask.clear_all');
+    expect(lines).toEqual(['nodemask.clear_all', 'memblock.add', 'memblock.add_node', 'memblock.add_many']);
+  });
+
+  it("a suite's name in the report is that suite on that back end", async () => {
+    const { code, lines } = await run('nodemask_unicorn.clear_all');
+    expect(lines.filter((line) => /^(ok|not ok|\d)/.test(line)).map((line) => line.replace(/ # SKIP.*/, ''))).toEqual([
+      '1..1',
+      'ok 1 nodemask_unicorn',
+    ]);
+    expect(code).toBe(0);
+    expect((await run('--backend', 'array', 'nodemask_unicorn')).code).toBe(2);
+  });
+
+  it('each glob that selects nothing is told', async () => {
+    const { code, err } = await run('memblok', 'memblock', 'frob.*');
+    expect(code).toBe(2);
+    expect(
+      err
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(';')[0]),
+    ).toEqual(["pgdat test: no test is called 'memblok'", "pgdat test: no test is called 'frob.*'"]);
+  });
+
   it('a glob that selects nothing is refused, with the names there are', async () => {
     const { code, err } = await run('memblok');
     expect(code).toBe(2);

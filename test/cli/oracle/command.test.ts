@@ -41,7 +41,7 @@ describe('pgdat oracle', () => {
   it('a case that does not is named with the first difference, and the others run', async () => {
     const { code, lines } = await oracle(file('bad.json', damaged()), good);
     expect(lines).toEqual([
-      'not ok uma-256m - zoneinfo.0 DMA.min: expected 1, found 31',
+      `not ok uma-256m (${join(folder, 'bad.json')}) - zoneinfo.0 DMA.min: expected 1, found 31`,
       'ok uma-256m',
       '1 passed, 1 failed',
     ]);
@@ -75,8 +75,24 @@ describe('pgdat oracle', () => {
     expect([lines.length, lines[1], code]).toEqual([2, '0 passed, 1 failed', 1]);
   });
 
-  it('a file that is not there is a failed case', async () => {
-    expect((await oracle(join(folder, 'gone.json'))).lines[0]).toBe('not ok gone - cannot be read: ENOENT');
+  it('a failed case alone needs no path, nor one that is called as its file among others', async () => {
+    const bad = file('uma-256m.json', damaged());
+    expect((await oracle(bad)).lines[0]).toMatch(/^not ok uma-256m - /);
+    expect((await oracle(bad, file('x.json', {}))).lines.map((line) => line.split(' - ')[0])).toEqual([
+      'not ok uma-256m',
+      'not ok x',
+      '0 passed, 2 failed',
+    ]);
+    const lines = (await oracle(bad, good)).lines;
+    expect(lines[0]).toContain(`not ok uma-256m (${bad}) - `);
+    expect(lines[1]).toBe('ok uma-256m');
+  });
+
+  it('files that are not there: all of them, and no case is tried', async () => {
+    const [one, two] = [join(folder, 'gone.json'), join(folder, 'lost.json')];
+    const { code, lines, err } = await oracle(one, good, two);
+    expect([code, lines]).toEqual([2, ['']]);
+    expect(err).toBe(`pgdat oracle: ${one}: cannot be read (ENOENT)\npgdat oracle: ${two}: cannot be read (ENOENT)\n`);
   });
 
   it('a folder stands for its cases; one without any is refused', async () => {
