@@ -3,6 +3,7 @@
 import { pageblock_nr_pages } from '../../kernel/include/mmzone.ts';
 import { __alloc_pages, __free_pages } from '../../kernel/mm/page_alloc.ts';
 import type { AllocCase, AllocZone } from './alloc_case.ts';
+import { otherOp } from './alloc_ops.ts';
 import { type AllocTopology, loadAllocState, type MemoryRange, readAllocZone } from './alloc_state.ts';
 import type { BootCase } from './boot_case.ts';
 import { type Difference, firstDifference } from './compare.ts';
@@ -51,7 +52,7 @@ function zoneMemory({ node, start_pfn, spanned, blocks }: AllocZone): MemoryRang
 }
 
 export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Difference | null {
-  const k = loadAllocState(alloc.before, topology);
+  const k = loadAllocState(alloc.before, topology, alloc.cpu_nodes);
   const { ops, kinds } = alloc;
   for (const nid of new Set(ops.preferred_nid)) {
     if (alloc.node < 0 && k.node_data[nid] === undefined) throw new CaseError(`ops: node ${nid} is not a node`);
@@ -60,6 +61,12 @@ export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Differenc
     const order = ops.order[i]!;
     const kind = ops.kind[i]!;
     const pfn = ops.pfn[i]!;
+    if (kind === -2) {
+      const { what, args } = ops.other.get(i)!;
+      const answer = otherOp(k, what, args, kinds);
+      if (answer === null) continue;
+      return { where: `ops[${i}] (${what})`, expected: answer.expected, found: answer.found };
+    }
     if (kind < 0) {
       __free_pages(k, pfn, order);
       continue;
@@ -70,9 +77,7 @@ export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Differenc
       return { where: `ops[${i}] (order ${order}, kind ${kind})`, expected: frame(pfn), found: frame(found) };
     }
   }
-  const after = alloc.after.map(({ node, index }) =>
-    readAllocZone(k, k.node_data[node]!.node_zones[index]!, topology.memory),
-  );
+  const after = alloc.after.map((zone) => readAllocZone(k, zone, topology.memory));
   return firstDifference(byZone(alloc.after), byZone(after), 'after');
 }
 

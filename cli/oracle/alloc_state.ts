@@ -45,13 +45,14 @@ import { set_buddy_order } from '../../kernel/mm/buddy.ts';
 import { add_to_free_list_tail, zone_init_free_lists } from '../../kernel/mm/free_list.ts';
 import { NO_DOUBLES, NO_WORDS } from '../../kernel/mm/mm_state.ts';
 import { PgData, type Zone } from '../../kernel/mm/mmzone.ts';
-import { __init_pages, page_index, section_map } from '../../kernel/mm/page.ts';
+import { __init_pages, get_pcppage_migratetype, page_index, section_map } from '../../kernel/mm/page.ts';
 import { list_add_tail } from '../../kernel/mm/page_list.ts';
 import { get_pageblock_migratetype, set_pageblock_migratetype } from '../../kernel/mm/pageblock.ts';
 import { per_cpu_pages_init } from '../../kernel/mm/pageset.ts';
+import { per_cpu_ptr } from '../../kernel/mm/percpu.ts';
 import { zone_cpu } from '../../kernel/mm/zone_cpu.ts';
 import { build_zonelist } from '../../kernel/mm/zonelist.ts';
-import type { AllocZone } from './alloc_case.ts';
+import type { AllocCpu, AllocZone } from './alloc_case.ts';
 import { freeLists, pageblockTypes, pageList } from './kernel_view.ts';
 
 /** Page frames from start_pfn up to but not including end_pfn. */
@@ -69,17 +70,25 @@ export interface AllocTopology {
 }
 
 const PAGE = 4096;
+/** Where vm_stat_diff[NR_FREE_CMA_PAGES] stands in the word that has the threshold. */
+const FREE_CMA_SHIFT = 16;
 const USEMAP_SIZE = 32;
+/** Before it: which 2 MiB of the section are memory. */
+const SUBSECTION_MAP_SIZE = 8;
 
 /** A kernel in the state `zones`. */
-export function loadAllocState(zones: readonly AllocZone[], topology: AllocTopology): Kernel {
+export function loadAllocState(
+  zones: readonly AllocZone[],
+  topology: AllocTopology,
+  cpu_nodes: readonly number[],
+): Kernel {
   const nodes = [...new Set([...topology.node_order.keys(), ...zones.map(({ node }) => node)])].sort((a, b) => a - b);
   const { memory } = topology;
   const sections = new Set<number>();
   for (const { start_pfn, end_pfn } of memory) {
     for (let nr = start_pfn >>> PFN_SECTION_SHIFT; nr * PAGES_PER_SECTION < end_pfn; nr++) sections.add(nr);
   }
-  const room = new Room(nodes.length, zones.length, sections.size);
+  const room = new Room(nodes.length, zones.length, sections.size, cpu_nodes.length);
   const ram = new PhysicalMemory([{ start: 0, end: room.size }]);
   const k = new Kernel({ ram, ports: new Ports(), boot_params: 0, cpu: null }, recorder);
   k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
@@ -107,6 +116,14 @@ export function loadAllocState(zones: readonly AllocZone[], topology: AllocTopol
       initPages(k, from, to, state.index, nid);
     }
   }
+  for (const { start_pfn, end_pfn } of memory) markOnline(k, start_pfn, end_pfn);
+  for (const [cpu, nid] of cpu_nodes.entries()) {
+    for (const mask of [k.cpus.cpu_possible_mask, k.cpus.cpu_online_mask]) node_set(cpu, mask);
+    k.numa.node_to_cpumask_map[nid] ??= new Uint32Array(k.cpus.cpu_online_mask.length);
+    node_set(cpu, k.numa.node_to_cpumask_map[nid]);
+    k.percpu.numa_node[cpu] = nid;
+    k.percpu.base[cpu] = cpu * room.percpu_stride;
+  }
   for (const state of zones) loadZone(k, state, room);
   for (const nid of nodes) {
     const order = topology.node_order.get(nid) ?? [nid];
@@ -120,17 +137,20 @@ export function loadAllocState(zones: readonly AllocZone[], topology: AllocTopol
 /** Hands out addresses: memory maps from 0 on, each at a multiple of 2 MiB, then nodes and per-cpu parts. */
 class Room {
   readonly size: number;
+  /** From a CPU's part to the next one's. */
+  readonly percpu_stride: number;
   #section = 0;
   #node: number;
   #percpu: number;
 
-  constructor(nodes: number, zones: number, sections: number) {
+  constructor(nodes: number, zones: number, sections: number, cpus: number) {
     const node_size = Math.ceil(pglist_data.size / PAGE) * PAGE;
     // A node lies within one GiB, as the kernel places it.
     this.#node = sections * (SECTION_MEMMAP_SIZE + PAGE);
     this.#node = Math.ceil(this.#node / 2 ** 30) * 2 ** 30;
     this.#percpu = this.#node + nodes * node_size;
-    this.size = Math.ceil((this.#percpu + zones * 512) / PAGE) * PAGE;
+    this.size = Math.ceil((this.#percpu + cpus * zones * 512) / PAGE) * PAGE;
+    this.percpu_stride = zones * 512;
     this.#usemap = sections * SECTION_MEMMAP_SIZE;
   }
   #usemap: number;
@@ -148,10 +168,10 @@ class Room {
     const pa = this.#section;
     const usemap = this.#usemap;
     this.#section += SECTION_MEMMAP_SIZE;
-    this.#usemap += USEMAP_SIZE;
+    this.#usemap += SUBSECTION_MAP_SIZE + USEMAP_SIZE;
     return {
       map: (ram: PhysicalMemory, size: number) => wordsAt(ram, pa, size),
-      usemap: (ram: PhysicalMemory) => wordsAt(ram, usemap, USEMAP_SIZE),
+      usemap: (ram: PhysicalMemory) => wordsAt(ram, usemap + SUBSECTION_MAP_SIZE, USEMAP_SIZE),
     };
   }
 }
@@ -198,7 +218,8 @@ function loadZone(k: Kernel, state: AllocZone, room: Room): void {
     }
   }
   zone.add_vm_stat(NR_FREE_PAGES, state.nr_free_pages);
-  zone.add_vm_stat(NR_FREE_CMA_PAGES, free_cma);
+  zone.add_vm_stat(NR_FREE_CMA_PAGES, state.nr_free_cma_pages ?? free_cma);
+  zone.nr_isolate_pageblock = state.nr_isolate_pageblock ?? 0;
   loadPcp(k, zone, state, room);
 }
 
@@ -221,25 +242,34 @@ function unuse(k: Kernel, pfn: number, order: number): void {
 
 function loadPcp(k: Kernel, zone: Zone, state: AllocZone, room: Room): void {
   const pa = room.percpu();
-  per_cpu_pages_init(k, pa, pa + per_cpu_pages.size);
-  k.percpu.base[0] = 0;
   zone.per_cpu_pageset = pa;
   zone.per_cpu_zonestats = pa + per_cpu_pages.size;
   if (per_cpu_pages.size + per_cpu_zonestat.size > 512) throw new Error('per-cpu parts have outgrown their room');
-  const c = zone_cpu(k, zone, 0);
+  zone.pageset_high = state.cpus[0]?.pcp.high ?? 0;
+  zone.pageset_batch = state.cpus[0]?.pcp.batch ?? 0;
+  for (const [cpu, one] of state.cpus.entries()) {
+    per_cpu_pages_init(k, per_cpu_ptr(k, pa, cpu), per_cpu_ptr(k, zone.per_cpu_zonestats, cpu));
+    loadCpu(k, zone, cpu, one);
+  }
+}
+
+function loadCpu(k: Kernel, zone: Zone, cpu: number, state: AllocCpu): void {
+  const c = zone_cpu(k, zone, cpu);
   c.words[c.base + PCP_COUNT] = state.pcp.count;
   c.words[c.base + PCP_HIGH] = state.pcp.high;
   c.words[c.base + PCP_BATCH] = state.pcp.batch;
   c.words[c.base + PCP_FREE_FACTOR] = state.pcp.free_factor;
   c.stat_words[c.stat_base] = state.nr_free_pages_cpu_diff & 0xff;
-  c.stat_words[c.stat_base + PZS_STAT_THRESHOLD] = state.stat_threshold << 24;
+  const free_cma = ((state.nr_free_cma_pages_cpu_diff ?? 0) & 0xff) << FREE_CMA_SHIFT;
+  c.stat_words[c.stat_base + PZS_STAT_THRESHOLD] = (state.stat_threshold << 24) | free_cma;
   for (const [key, pfns] of Object.entries(state.pcp_lists)) {
     const pindex = Number(key);
     const list = PCP_LISTS + pindex * LIST_WORDS;
-    for (const pfn of pfns) {
+    for (const [n, pfn] of pfns.entries()) {
       const order = pindex >= NR_LOWORDER_PCP_LISTS ? pageblock_order : Math.floor(pindex / MIGRATE_PCPTYPES);
       unuse(k, pfn, order);
-      section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] = cachedType(k, pindex, pfn);
+      const type = state.pcp_types?.[key]?.[n] ?? cachedType(k, pindex, pfn);
+      section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] = type;
       list_add_tail(k.mm, c.words, c.base + list, c.pointer_lo + (list << 2), c.pointer_hi, pfn);
     }
   }
@@ -257,20 +287,22 @@ function cachedType(k: Kernel, pindex: number, pfn: number): number {
   return block === MIGRATE_MOVABLE ? MIGRATE_UNMOVABLE : block;
 }
 
-/** The zone in the recorder's words, which asks pfn_to_online_page() of a pageblock: is any of its 2 MiB memory? */
-export function readAllocZone(k: Kernel, zone: Zone, memory: readonly MemoryRange[]): AllocZone {
+/** Marks the subsections of a range as memory; they stand before the section's pageblock flags. */
+function markOnline(k: Kernel, start_pfn: number, end_pfn: number): void {
+  for (let pfn = start_pfn - (start_pfn % pageblock_nr_pages); pfn < end_pfn; pfn += pageblock_nr_pages) {
+    const usemap = k.mm.section_usemap[pfn >>> PFN_SECTION_SHIFT]!;
+    const subsections = new Int32Array(usemap.buffer, usemap.byteOffset - SUBSECTION_MAP_SIZE, 2);
+    subsections[(pfn >>> 14) & 1]! |= 1 << ((pfn >>> 9) & 31);
+  }
+}
+
+/** What is recorded of `like`, in the recorder's words. Of a pageblock, that asks: is any of its 2 MiB memory? */
+export function readAllocZone(k: Kernel, like: AllocZone, memory: readonly MemoryRange[]): AllocZone {
+  const zone = k.node_data[like.node]!.node_zones[like.index]!;
   const online = (pfn: number): boolean => {
     const first = pfn - (pfn % pageblock_nr_pages);
     return memory.some(({ start_pfn, end_pfn }) => start_pfn < first + pageblock_nr_pages && first < end_pfn);
   };
-  const c = zone_cpu(k, zone, 0);
-  const pcp = (word: number): number => c.words[c.base + word]!;
-  const pcp_lists: Record<string, number[]> = {};
-  for (let pindex = 0; pindex < NR_PCP_LISTS; pindex++) {
-    const head = zone.per_cpu_pageset + per_cpu_pages.offset.lists + 16 * pindex;
-    const pfns = pageList(k, head, zone, `per-cpu list ${pindex}`);
-    if (pfns.length > 0) pcp_lists[pindex] = pfns;
-  }
   return {
     node: zone.nid,
     index: zone.idx,
@@ -280,7 +312,6 @@ export function readAllocZone(k: Kernel, zone: Zone, memory: readonly MemoryRang
     present: zone.present_pages,
     managed: zone.managed_pages,
     free_lists: freeLists(k, zone),
-    pcp_lists,
     watermark: {
       min: zone._watermark(WMARK_MIN),
       low: zone._watermark(WMARK_LOW),
@@ -289,17 +320,40 @@ export function readAllocZone(k: Kernel, zone: Zone, memory: readonly MemoryRang
     },
     nr_reserved_highatomic: zone.nr_reserved_highatomic,
     nr_free_pages: zone.vm_stat(NR_FREE_PAGES),
-    nr_free_pages_cpu_diff: (c.stat_words[c.stat_base]! << 24) >> 24,
-    stat_threshold: c.stat_words[c.stat_base + PZS_STAT_THRESHOLD]! >> 24,
+    nr_free_cma_pages: like.nr_free_cma_pages === null ? null : zone.vm_stat(NR_FREE_CMA_PAGES),
+    nr_isolate_pageblock: like.nr_isolate_pageblock === null ? null : zone.nr_isolate_pageblock,
     percpu_drift_mark: zone.percpu_drift_mark,
     flags: zone.flags,
     lowmem_reserve: [0, 1, 2, 3].map((i) => zone.lowmem_reserve(i)),
+    cpus: like.cpus.map((one, cpu) => readCpu(k, zone, cpu, one)),
+    blocks: pageblockTypes(k, zone, online),
+  };
+}
+
+function readCpu(k: Kernel, zone: Zone, cpu: number, like: AllocCpu): AllocCpu {
+  const c = zone_cpu(k, zone, cpu);
+  const pcp = (word: number): number => c.words[c.base + word]!;
+  const last = c.stat_words[c.stat_base + PZS_STAT_THRESHOLD]!;
+  const pcp_lists: Record<string, number[]> = {};
+  const pcp_types: Record<string, number[]> = {};
+  for (let pindex = 0; pindex < NR_PCP_LISTS; pindex++) {
+    const head = per_cpu_ptr(k, zone.per_cpu_pageset, cpu) + per_cpu_pages.offset.lists + 16 * pindex;
+    const pfns = pageList(k, head, zone, `per-cpu list ${pindex} of CPU ${cpu}`);
+    if (pfns.length === 0) continue;
+    pcp_lists[pindex] = pfns;
+    pcp_types[pindex] = pfns.map((pfn) => get_pcppage_migratetype(k, pfn));
+  }
+  return {
     pcp: {
       count: pcp(PCP_COUNT),
       high: pcp(PCP_HIGH),
       batch: pcp(PCP_BATCH),
       free_factor: pcp(PCP_FREE_FACTOR) & 0xffff,
     },
-    blocks: pageblockTypes(k, zone, online),
+    pcp_lists,
+    pcp_types: like.pcp_types === null ? null : pcp_types,
+    nr_free_pages_cpu_diff: (c.stat_words[c.stat_base]! << 24) >> 24,
+    nr_free_cma_pages_cpu_diff: like.nr_free_cma_pages_cpu_diff === null ? null : (last << (24 - FREE_CMA_SHIFT)) >> 24,
+    stat_threshold: last >> 24,
   };
 }

@@ -12,14 +12,35 @@ if [ ! -d "$work/src" ]; then
   tar xf /usr/src/linux-source-6.1.tar.xz -C "$work/src" --strip-components=1
 fi
 cd "$work/src"
-cp "$here/oearly.c" mm/
-grep -q oearly mm/Makefile || echo 'obj-y += oearly.o' >>mm/Makefile
+cp "$here/oearly.c" "$here/oalloc.c" mm/
+grep -q oalloc mm/Makefile || echo 'obj-y += oearly.o oalloc.o' >>mm/Makefile
 python3 - <<'PY'
 path = 'mm/memblock.c'
 text = open(path).read()
 if 'oearly' not in text:
     end = text.index('\n}\n', text.index('void __init memblock_free_all(void)'))
     text = text[:end] + '\n\t{ extern void oearly(void); oearly(); }' + text[end:]
+    open(path, 'w').write(text)
+
+path = 'mm/page_alloc.c'
+text = open(path).read()
+if 'oalloc' not in text:
+    # With all CPUs stopped no one fills the caches, and no one could be waited for.
+    for call in ('lru_cache_disable();', 'lru_cache_enable();'):
+        assert text.count('\t' + call) == 1, call
+        text = text.replace('\t' + call, '\tif (!irqs_disabled())\n\t\t' + call)
+    text += '''
+bool oalloc_unreserve(gfp_t gfp, int nid, bool force);
+bool oalloc_unreserve(gfp_t gfp, int nid, bool force)
+{
+	struct alloc_context ac = { };
+	unsigned int alloc_flags = 0;
+	gfp_t alloc_gfp;
+
+	prepare_alloc_pages(gfp, 0, nid, NULL, &ac, &alloc_gfp, &alloc_flags);
+	return unreserve_highatomic_pageblock(&ac, force);
+}
+'''
     open(path, 'w').write(text)
 PY
 make -s tinyconfig

@@ -74,6 +74,10 @@ export function prep_compound_gigantic_page(k: Kernel, pfn: pfn_t, order: number
   prep_compound_page(k, pfn, order, dtor);
 }
 
+/** compound_order(), of a head page whose words begin at m[i]. */
+export const compound_order = (m: Int32Array, i: number): number =>
+  (m[i + PAGE_WORDS + PG1_COMPOUND_DTOR_ORDER]! >>> 8) & 0xff;
+
 /** The other pages of a compound page, whose words begin at m[i], are pages of their own again. */
 export function clear_compound_tails(m: Int32Array, i: number, order: number): void {
   const end = i + (PAGE_WORDS << order);

@@ -44,7 +44,7 @@ export function first_zones_zonelist(ac: alloc_context): void {
 }
 
 /** What the request is, in terms of zones. @returns the flags of the first attempt */
-function prepare_alloc_pages(
+export function prepare_alloc_pages(
   k: Kernel,
   gfp: gfp_t,
   preferred_nid: nid_t,

@@ -12,8 +12,18 @@ import { GFP_ATOMIC, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
 
 const folder = fileURLToPath(new URL('../../golden/alloc/', import.meta.url));
 const all = readdirSync(folder).filter((name) => name.endsWith('.json.gz'));
-/** One of each kind: one node, all nodes, CMA, fragmentation, nodes that interleave. */
-const some = ['uma-mem-memmap', 'all-numa2-1g', 'uma-2g-cma', 'frag-uma-cma', 'fw-interleaved'];
+/** One of each kind: isolation, ranges and many at once, reserves, settings on several CPUs; one node, all nodes, CMA, fragmentation, nodes that interleave. */
+const some = [
+  'isolate-cma',
+  'contig-bulk',
+  'highatomic-unreserve',
+  'isolate-settings-cpus',
+  'uma-mem-memmap',
+  'all-numa2-1g',
+  'uma-2g-cma',
+  'frag-uma-cma',
+  'fw-interleaved',
+];
 const names = process.env['PGDAT_SOAK'] ? all : some.map((name) => `${name}.json.gz`);
 
 it.each(names)('%s', (name) => {

@@ -1,0 +1,120 @@
+// Recorded operations other than an allocation and a free, by their letter: docs/oracle.md says what each is.
+
+import { proc_sys_write } from '../../kernel/fs/proc/proc_sysctl.ts';
+import { __GFP_THISNODE } from '../../kernel/include/gfp_types.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { alloc_context } from '../../kernel/mm/alloc_context.ts';
+import { alloc_contig_pages, alloc_contig_range, free_contig_range } from '../../kernel/mm/alloc_contig.ts';
+import { __alloc_pages_bulk } from '../../kernel/mm/bulk.ts';
+import { unreserve_highatomic_pageblock } from '../../kernel/mm/highatomic.ts';
+import { prepare_alloc_pages } from '../../kernel/mm/page_alloc.ts';
+import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/mm/page_isolation.ts';
+import { drain_all_pages, drain_local_pages } from '../../kernel/mm/pcp.ts';
+
+interface Answer {
+  readonly expected: unknown;
+  readonly found: unknown;
+}
+
+type Op = (k: Kernel, args: readonly number[], kinds: readonly number[]) => Answer | null;
+
+const number = (expected: number | undefined, found: number): Answer | null =>
+  expected === found ? null : { expected, found };
+
+const bulk = (k: Kernel, args: readonly number[], kinds: readonly number[], latest_first: boolean): Answer | null => {
+  const [nr = 0, kind = 0, nid = 0, ...expected] = args;
+  const found: number[] = [];
+  __alloc_pages_bulk(k, kinds[kind]!, nid, null, nr, found);
+  if (latest_first) found.reverse();
+  return expected.join() === found.join() ? null : { expected, found };
+};
+
+const sysctl = (k: Kernel, path: string, numbers: readonly number[]): Answer | null => {
+  const text = `${numbers.join(' ')}\n`;
+  return number(text.length, proc_sys_write(k, path, text));
+};
+
+const zoneOf = (k: Kernel, nid: number, index: number) => (nid < 0 ? null : k.node_data[nid]!.node_zones[index]!);
+
+/** By letter: how many numbers it has at least, and what it does. */
+const table: Readonly<Record<string, readonly [number, Op]>> = {
+  c: [
+    1,
+    (k, [cpu = 0]) => {
+      k.percpu.cpu = cpu;
+      return null;
+    },
+  ],
+  i: [
+    4,
+    (k, [start = 0, nr = 0, type = 0, ret]) => number(ret, start_isolate_page_range(k, start, start + nr, type, 0)),
+  ],
+  u: [
+    3,
+    (k, [start = 0, nr = 0, type = 0]) => {
+      undo_isolate_page_range(k, start, start + nr, type);
+      return null;
+    },
+  ],
+  r: [4, (k, [start = 0, nr = 0, type = 0, ret]) => number(ret, alloc_contig_range(k, start, start + nr, type))],
+  p: [
+    4,
+    (k, [nr = 0, kind = 0, nid = 0, pfn], kinds) =>
+      number(pfn, Math.max(0, alloc_contig_pages(k, nr, kinds[kind]! | __GFP_THISNODE, nid))),
+  ],
+  e: [
+    2,
+    (k, [start = 0, nr = 0]) => {
+      free_contig_range(k, start, nr);
+      return null;
+    },
+  ],
+  b: [3, (k, args, kinds) => bulk(k, args, kinds, false)],
+  l: [3, (k, args, kinds) => bulk(k, args, kinds, true)],
+  d: [
+    2,
+    (k) => {
+      drain_all_pages(k, null);
+      return null;
+    },
+  ],
+  z: [
+    2,
+    (k, [nid = 0, index = 0]) => {
+      drain_all_pages(k, zoneOf(k, nid, index));
+      return null;
+    },
+  ],
+  y: [
+    2,
+    (k, [nid = 0, index = 0]) => {
+      drain_local_pages(k, zoneOf(k, nid, index));
+      return null;
+    },
+  ],
+  h: [
+    4,
+    (k, [kind = 0, nid = 0, force = 0, ret], kinds) => {
+      const ac = new alloc_context();
+      prepare_alloc_pages(k, kinds[kind]!, nid, null, ac);
+      return number(ret, Number(unreserve_highatomic_pageblock(k, ac, force !== 0)));
+    },
+  ],
+  m: [1, (k, args) => sysctl(k, 'sys/vm/min_free_kbytes', args)],
+  g: [1, (k, args) => sysctl(k, 'sys/vm/percpu_pagelist_high_fraction', args)],
+  w: [4, (k, args) => sysctl(k, 'sys/vm/lowmem_reserve_ratio', args)],
+};
+
+export const isOtherOp = (letter: unknown, count: number): boolean =>
+  typeof letter === 'string' && count >= (table[letter]?.[0] ?? Number.POSITIVE_INFINITY);
+
+/** Does it. @returns null, or where it came out differently how */
+export const otherOp = (
+  k: Kernel,
+  letter: string,
+  args: readonly number[],
+  kinds: readonly number[],
+): { expected: string; found: string } | null => {
+  const answer = table[letter]![1](k, args, kinds);
+  return answer && { expected: String(answer.expected), found: String(answer.found) };
+};
