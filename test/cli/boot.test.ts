@@ -1,5 +1,6 @@
 // `pgdat boot` as a user sees it: log, lists and zones; data; refusals; panics.
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { bootCommand } from '../../cli/boot.ts';
 import { dispatch } from '../../cli/main.ts';
@@ -84,6 +85,14 @@ describe('--json', () => {
       expect(sums).toEqual(free_blocks);
     }
     expect(Object.keys(zones[0].free_lists).slice(0, 2)).toEqual(['Unmovable', 'Movable']);
+  });
+
+  it('has the fields that docs/json.md describes, and no others', async () => {
+    const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
+    const heads = page.split('\n').filter((line) => line.startsWith('| `'));
+    const described = heads.flatMap((line) => [...line.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    const { out } = await boot('--json', '-m', '256M', '--times', '--cat', '/proc/buddyinfo');
+    expect(Object.keys(JSON.parse(out)).sort()).toEqual(described.sort());
   });
 
   it('has the panic, and the log up to it', async () => {
