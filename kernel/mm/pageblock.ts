@@ -7,8 +7,7 @@ import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 
 export const MIGRATETYPE_MASK = 7;
-/** PB_migrate_skip: compaction passes the block over. */
-export const PB_migrate_skip = 3;
+/** Three of migratetype, and PB_migrate_skip, by which compaction will pass a block over. */
 export const NR_PAGEBLOCK_BITS = 4;
 
 export const pageblock_start_pfn = (pfn: pfn_t): pfn_t => pfn - (pfn % pageblock_nr_pages);
