@@ -23,6 +23,7 @@ import type { PgData } from './mm/mmzone.ts';
 import { PageAllocState } from './mm/page_alloc_state.ts';
 import { PercpuState } from './mm/percpu.ts';
 import { SwiotlbState } from './mm/swiotlb.ts';
+import { SystemHashState } from './mm/system_hash.ts';
 import { VmEventState } from './mm/vm_event.ts';
 import { WatermarkState } from './mm/watermark.ts';
 import { ZonelistState } from './mm/zonelist.ts';
@@ -80,6 +81,7 @@ export class Kernel {
   readonly cma = new CmaState();
   readonly hugetlb = new HugetlbState();
   readonly swiotlb = new SwiotlbState();
+  readonly system_hash = new SystemHashState();
 
   constructor(hw: Hw, config: KernelConfig, recorded: RecordedReservations | null = null) {
     this.hw = hw;

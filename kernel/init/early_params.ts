@@ -27,6 +27,7 @@ import { early_init_on_alloc, early_init_on_free } from '../mm/init_on.ts';
 import { setup_transparent_hugepage } from '../mm/khugepaged.ts';
 import { early_memblock } from '../mm/memblock.ts';
 import { setup_io_tlb_npages } from '../mm/swiotlb.ts';
+import { set_dhash_entries, set_hashdist, set_ihash_entries } from '../mm/system_hash.ts';
 import { cmdline_parse_kernelcore, cmdline_parse_movable_node, cmdline_parse_movablecore } from '../mm/zone_movable.ts';
 import { set_mminit_loglevel } from '../mm/zonelist.ts';
 
@@ -92,6 +93,9 @@ export const setup_table: readonly setup_param[] = [
   { name: 'hugepages=', setup: hugepages_setup, config: 'HUGETLB_PAGE' },
   { name: 'hugepagesz=', setup: hugepagesz_setup, config: 'HUGETLB_PAGE' },
   { name: 'default_hugepagesz=', setup: default_hugepagesz_setup, config: 'HUGETLB_PAGE' },
+  { name: 'hashdist=', setup: set_hashdist, config: 'NUMA' },
+  { name: 'dhash_entries=', setup: set_dhash_entries },
+  { name: 'ihash_entries=', setup: set_ihash_entries },
   { name: 'transparent_hugepage=', setup: setup_transparent_hugepage },
 ];
 
@@ -127,8 +131,8 @@ export const known_elsewhere = {
   setup: words(`
     acpi_backlight= acpi_enforce_resources= acpi_osi= acpi_sleep= agp= amd_iommu= apparmor= apicpmtimer audit=
     audit_backlog_limit= cgroup.memory= cgroup_disable= cgroup_no_v1= checkreqprot= clearcpuid= clocksource= console=
-    coredump_filter= cpu0_hotplug deferred_probe_timeout= delayacct dhash_entries= elevator= enforcing= evm= fbcon=
-    fips= ftrace= ftrace_dump_on_oops hardened_usercopy= hashdist= hest_disable hibernate= highres= hpet= ima_hash=
+    coredump_filter= cpu0_hotplug deferred_probe_timeout= delayacct elevator= enforcing= evm= fbcon=
+    fips= ftrace= ftrace_dump_on_oops hardened_usercopy= hest_disable hibernate= highres= hpet= ima_hash=
     ima_policy= init= initcall_blacklist= initcall_debug initramfs_async= intel_idle intel_iommu= iomem= ip=
     irqaffinity= irqfixup irqpoll isolcpus= keepinitrd load_ramdisk= lpj= lsm= max_loop= mce mem_sleep_default=
     memhp_default_state= mhash_entries= mphash_entries= netdev= nfsaddrs= nfsroot= nmi_watchdog= no_console_suspend

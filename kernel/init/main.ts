@@ -21,6 +21,7 @@ import { setup_per_cpu_pageset } from '../mm/pageset.ts';
 import { setup_per_cpu_areas } from '../mm/percpu.ts';
 import { mem_init_print_info } from '../mm/show_mem.ts';
 import { pci_iommu_alloc, pci_iommu_init } from '../mm/swiotlb.ts';
+import { vfs_caches_init_early } from '../mm/system_hash.ts';
 import { kswapd_init } from '../mm/vmscan.ts';
 import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
@@ -52,6 +53,7 @@ export const stages: readonly Stage[] = [
   { name: 'build_all_zonelists', run: build_all_zonelists },
   { name: 'print_command_line', run: print_command_line },
   { name: 'parse_args', run: parse_boot_params },
+  { name: 'vfs_caches_init_early', run: vfs_caches_init_early },
   // mm_init()
   { name: 'report_meminit', run: report_meminit },
   { name: 'pci_iommu_alloc', run: pci_iommu_alloc },

@@ -141,6 +141,24 @@ export function memblock_alloc_try_nid(
   return found;
 }
 
+/**
+ * memblock_alloc_try_nid(), log line and all, for large blocks that nobody reads as a whole.
+ *
+ * Differs from Linux: nothing is cleared, which would make the host's memory resident for nothing.
+ */
+export function memblockAllocUncleared(
+  k: Kernel,
+  size: number,
+  align: number,
+  min_addr: phys_addr_t,
+  max_addr: phys_addr_t,
+  nid: nid_t,
+  caller = '',
+): phys_addr_t {
+  log_alloc(k, 'memblock_alloc_try_nid', size, align, min_addr, max_addr, nid, caller);
+  return memblock_alloc_internal(k, size, align, min_addr, max_addr, nid, false);
+}
+
 export const memblock_alloc = (k: Kernel, size: number, align: number, caller = ''): phys_addr_t =>
   memblock_alloc_try_nid(k, size, align, MEMBLOCK_LOW_LIMIT, MEMBLOCK_ALLOC_ACCESSIBLE, NUMA_NO_NODE, caller);
 

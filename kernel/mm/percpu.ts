@@ -32,7 +32,7 @@ import { BUG_ON, panic } from '../lib/bug.ts';
 import { for_each_node_mask, node_isset, nodes_weight } from '../lib/nodemask.ts';
 import { pr_info, pr_warn } from '../lib/printk.ts';
 import { memblock_phys_free } from './memblock.ts';
-import { memblock_alloc_try_nid_raw } from './memblock_alloc.ts';
+import { memblockAllocUncleared } from './memblock_alloc.ts';
 import { forget_zone_cpus } from './zone_cpu.ts';
 
 /** MAX_DMA_ADDRESS: per-cpu areas stay above it where they can. */
@@ -169,9 +169,9 @@ function dyn_size_wanted(k: Kernel): number {
 function pcpu_fc_alloc(k: Kernel, cpu: number, size: number, align: number): phys_addr_t {
   const node = early_cpu_to_node(k, cpu);
   if (node >= 0 && node_isset(node, k.node_online_map) && k.node_data[node]) {
-    return memblock_alloc_try_nid_raw(k, size, align, GOAL, 0, node, 'pcpu_fc_alloc');
+    return memblockAllocUncleared(k, size, align, GOAL, 0, node, 'pcpu_fc_alloc');
   }
-  const pa = memblock_alloc_try_nid_raw(k, size, align, GOAL, 0, NUMA_NO_NODE, 'pcpu_fc_alloc');
+  const pa = memblockAllocUncleared(k, size, align, GOAL, 0, NUMA_NO_NODE, 'pcpu_fc_alloc');
   pr_info(k, `percpu: cpu ${cpu} has no node ${node} or node-local memory`);
   return pa;
 }

@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel.ts';
 import { simple_strtoull } from '../lib/memparse.ts';
 import { nodes_weight } from '../lib/nodemask.ts';
 import { hex, pr_info, pr_warn } from '../lib/printk.ts';
-import { memblock_alloc, memblock_alloc_try_nid_raw } from './memblock_alloc.ts';
+import { memblock_alloc, memblockAllocUncleared } from './memblock_alloc.ts';
 
 const IO_TLB_SHIFT = 11;
 const IO_TLB_SIZE = 1 << IO_TLB_SHIFT;
@@ -86,7 +86,7 @@ function swiotlb_memblock_alloc(k: Kernel): { tlb: phys_addr_t; nslabs: number }
   let nslabs = k.swiotlb.default_nslabs;
   for (;;) {
     const bytes = round_up(nslabs * IO_TLB_SIZE, PAGE_SIZE);
-    const tlb = memblock_alloc_try_nid_raw(
+    const tlb = memblockAllocUncleared(
       k,
       bytes,
       PAGE_SIZE,

@@ -31,6 +31,7 @@ import {
   memblock_phys_alloc,
   memblock_phys_alloc_range,
   memblock_phys_alloc_try_nid,
+  memblockAllocUncleared,
 } from '../../../kernel/mm/memblock_alloc.ts';
 import { GiB, MiB, testHw } from '../../support/hw.ts';
 import { drawing, regionsOf, runs } from '../../support/regions.ts';
@@ -476,6 +477,7 @@ describe('what is in the memory', () => {
   test.each([
     { name: 'memblock_alloc_raw', run: (k: Kernel) => memblock_alloc_raw(k, KiB, 64) },
     { name: 'memblock_alloc_try_nid_raw', run: (k: Kernel) => memblock_alloc_try_nid_raw(k, KiB, 64, 0, 0, 0) },
+    { name: 'memblockAllocUncleared', run: (k: Kernel) => memblockAllocUncleared(k, KiB, 64, 0, 0, 0) },
     { name: 'memblock_alloc_exact_nid_raw', run: (k: Kernel) => memblock_alloc_exact_nid_raw(k, KiB, 64, 0, 0, 0) },
     { name: 'memblock_phys_alloc', run: (k: Kernel) => memblock_phys_alloc(k, KiB, 64) },
     { name: 'memblock_phys_alloc_try_nid', run: (k: Kernel) => memblock_phys_alloc_try_nid(k, KiB, 64, 0) },
