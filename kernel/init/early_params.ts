@@ -21,6 +21,7 @@ import { numa_setup } from '../arch/x86/numa.ts';
 import type { KernelConfig } from '../config.ts';
 import type { Kernel } from '../kernel.ts';
 import { debug_kernel, ignore_loglevel_setup, loglevel, quiet_kernel } from '../lib/loglevel.ts';
+import { pr_warn } from '../lib/printk.ts';
 import { early_cma } from '../mm/cma.ts';
 import { default_hugepagesz_setup, hugepages_setup, hugepagesz_setup } from '../mm/hugetlb_params.ts';
 import { early_init_on_alloc, early_init_on_free } from '../mm/init_on.ts';
@@ -46,6 +47,18 @@ export interface setup_param extends param {
   /** @returns non-zero if the parameter was taken */
   readonly setup: (k: Kernel, value: string) => number;
 }
+
+/**
+ * Of what is not here, this changes how much memory is left in Linux: the log says that it does not here.
+ *
+ * Differs from Linux: the line.
+ */
+const without_effect =
+  (name: string) =>
+  (k: Kernel): number => {
+    pr_warn(k, `pgdat: ${name}= has no effect here`);
+    return 0;
+  };
 
 export const early_table: readonly early_param[] = [
   // init/main.c, kernel/printk/printk.c
@@ -84,6 +97,9 @@ export const early_table: readonly early_param[] = [
   { name: 'movable_node', setup: cmdline_parse_movable_node },
   { name: 'init_on_alloc', setup: early_init_on_alloc },
   { name: 'init_on_free', setup: early_init_on_free },
+  // kernel/crash_core.c, mm/memtest.c
+  { name: 'crashkernel', setup: without_effect('crashkernel') },
+  { name: 'memtest', setup: without_effect('memtest') },
   // kernel/dma
   { name: 'cma', setup: early_cma, config: 'CMA' },
   { name: 'swiotlb', setup: setup_io_tlb_npages, config: 'SWIOTLB' },
@@ -116,11 +132,11 @@ export const sysctl_aliases: ReadonlyMap<string, string> = new Map([
  */
 export const known_elsewhere = {
   early: words(`
-    apic apic_extnmi boot_delay bootconfig coherent_pool crashkernel debug_boot_weak_hash debug_objects
+    apic apic_extnmi boot_delay bootconfig coherent_pool debug_boot_weak_hash debug_objects
     debug_guardpage_minorder debug_pagealloc debugfs disable_mtrr_cleanup disable_mtrr_trim disableapic early_ioremap_debug earlycon earlyprintk edd efi
     efi_fake_mem elfcorehdr enable_mtrr_cleanup gather_data_sampling hostname idle initrd initrdmem intel_pstate
     intremap io_delay iommu kasan hugetlb_cma hugetlb_free_vmemmap keep_bootcon kgdboc_earlycon kgdbwait kmemleak l1d_flush l1tf lapic lockdown
-    log_buf_len mds memtest memory_corruption_check memory_corruption_check_period memory_corruption_check_size mitigations
+    log_buf_len mds memory_corruption_check memory_corruption_check_period memory_corruption_check_size mitigations
     mmio_stale_data mtrr_chunk_size mtrr_cleanup_debug mtrr_gran_size mtrr_spare_reg_nr nmi_backtrace no-kvmapf
     no-kvmclock no-steal-acc no_hash_pointers noapictimer noefi noexec nohugeiomap nohugevmalloc nointremap
     nolapic_timer nopat nopcid nopti nopv nopvspin nosgx nosmap nosmep nosmt nospectre_v1 nospectre_v2 nox2apic oops

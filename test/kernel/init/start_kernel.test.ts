@@ -92,6 +92,15 @@ test.each([
   expect(log.filter((line) => line.includes(' gap) memory'))).toHaveLength(freed);
 });
 
+test.each(['crashkernel=256M', 'memtest=1'])('%s: known, and said to do nothing', (option) => {
+  const log = booted(bootKernel({ e820: pcMap(256 * MiB), cmdline: option }));
+  expect(log).toContain(`pgdat: ${option.split('=')[0]}= has no effect here`);
+  expect(log.filter((line) => line.startsWith('Unknown kernel command line'))).toEqual([]);
+  const plain = booted(bootKernel({ e820: pcMap(256 * MiB) }));
+  const memory = (lines: string[]) => lines.find((line) => line.startsWith('Memory:'));
+  expect(memory(log)).toBe(memory(plain));
+});
+
 test('stages run in order, each told when it begins and ends', () => {
   const k = bootKernel({ e820: pcMap(256 * MiB) });
   const told: string[] = [];
