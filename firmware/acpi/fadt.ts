@@ -73,7 +73,8 @@ export function fadt(type: MachineType, cpus: number, facsAt: number, dsdtAt: nu
   if (!extended) return table('FACP', 1, body.take());
   putAddress(body, 8, RESET_PORT);
   body.u8(RESET_VALUE).u16(0).u8(0);
-  body.u64(facsAt).u64(dsdtAt);
+  // The FACS has one address, as a reader of both would take it for two tables.
+  body.u64(0).u64(dsdtAt);
   putAddress(body, 8 * PM1_EVT_SIZE, PM_BASE);
   body.zeros(12);
   putAddress(body, 8 * PM1_CNT_SIZE, PM_BASE + PM1_CNT);
