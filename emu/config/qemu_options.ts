@@ -17,7 +17,7 @@ import { hex, type OptionList, Problems, parseList, parseSize } from './option_t
 import { type CpuModel, type CpuTopology, parseCpuModel, parseSmp } from './qemu_cpus.ts';
 import { checkDevices, type MemoryBackend, type MemoryOption, parseMemory, parseObjects } from './qemu_memory.ts';
 import { distanceMatrix, type Numa, parseNuma } from './qemu_numa.ts';
-import { FOUR_GIB, layOutRam, lowRamWarnings } from './ram_layout.ts';
+import { FOUR_GIB, LOW_RAM_LIMIT, layOutRam, lowRamWarnings } from './ram_layout.ts';
 
 export type ParsedOptions =
   | { readonly config: MachineConfig; readonly warnings: readonly string[] }
@@ -249,6 +249,10 @@ function place(machine: MachineOption, model: CpuModel, memory: MemoryOption, pr
   if (maxUsedAddress >= 2 ** model.physBits) problems.error(null, tooLow(maxUsedAddress));
   else if (end > ADDRESS_LIMIT) {
     problems.error('-m', `RAM would end at ${hex(end)}, the limit is ${hex(ADDRESS_LIMIT)} (64 TiB)`);
+  }
+  if (layout.below4g >= LOW_RAM_LIMIT) {
+    const wanted = `Machine option 'max-ram-below-4g=${machine.maxBelow4g}'`;
+    problems.error(null, `${wanted} puts RAM up to ${hex(layout.below4g)}, it must end below ${hex(LOW_RAM_LIMIT)}`);
   }
   for (const text of lowRamWarnings(machine.type, Number(memory.size), machine.maxBelow4g)) problems.warn(null, text);
   return layout;

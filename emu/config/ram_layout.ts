@@ -39,6 +39,9 @@ export interface RamRequest {
   readonly physBits: number;
 }
 
+/** Low RAM must end below the I/O APIC: QEMU 7.2 aborts where nothing is left for its PCI hole in between. */
+export const LOW_RAM_LIMIT = 0xfec00000;
+
 /** How much of `size` bytes lies below 4 GiB. */
 export function lowRam(type: MachineType, size: number, maxBelow4g: number | null): number {
   if (type === 'q35') {

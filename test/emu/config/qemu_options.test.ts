@@ -106,6 +106,27 @@ describe('RAM below 4 GiB', () => {
   ])('%s with 0x%x bytes', (type, size, max, low) => {
     expect(lowRam(type, size, max)).toBe(low);
   });
+
+  // low RAM ... | PCI hole | 0xfec00000 I/O APIC ... ROM | 4 GiB
+  test.each([
+    ['-M pc,max-ram-below-4g=4G -m 4075M', null],
+    ['-M pc,max-ram-below-4g=4G -m 4076M', '0xfec00000'],
+    ['-M pc,max-ram-below-4g=4G -m 4095M', '0xfff00000'],
+    ['-M pc,max-ram-below-4g=4095M -m 4090M', '0xffa00000'],
+    // As much as the limit or more makes the default split.
+    ['-M pc,max-ram-below-4g=4095M -m 4095M', null],
+    ['-M pc,max-ram-below-4g=4G -m 4G', null],
+    ['-M pc,max-ram-below-4g=4G -m 8G', null],
+    ['-M q35,max-ram-below-4g=4G -m 4095M', null],
+  ])('%s: no RAM where I/O APIC and ROM are', (options, end) => {
+    const parsed = parseQemuOptions(splitOptions(options));
+    const errors = 'errors' in parsed ? parsed.errors : [];
+    expect(errors).toEqual(
+      end === null
+        ? []
+        : [expect.stringMatching(`max-ram-below-4g=.* puts RAM up to ${end}, it must end below 0xfec00000`)],
+    );
+  });
 });
 
 test.each([
