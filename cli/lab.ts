@@ -51,12 +51,12 @@ const assembled = (name: string): URL => new URL(`../build/${name}`, import.meta
 
 /** The kernel as a boot loader sees it. Without nasm there is no machine code, which only a CPU would miss. */
 function payloadOf({ kernel, cmdline, firmware }: LabSpec): Payload {
-  const load = kernel.image.text;
+  const { text: load, end } = kernel.image;
   const missing = ['bios.bin', 'head_64.bin'].filter((name) => !existsSync(assembled(name)));
   if (missing.length === 0) {
-    return { kernel: { load, bytes: readFileSync(assembled('head_64.bin')), entry: load }, cmdline };
+    return { kernel: { load, bytes: readFileSync(assembled('head_64.bin')), entry: load, end }, cmdline };
   }
-  if (firmware === 'none') return { kernel: { load, bytes: new Uint8Array(0), entry: load }, cmdline };
+  if (firmware === 'none') return { kernel: { load, bytes: new Uint8Array(0), entry: load, end }, cmdline };
   throw new LabError(
     `the firmware's machine code is not assembled (${missing.join(', ')}): install nasm and try again, or boot with --firmware none`,
   );

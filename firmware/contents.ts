@@ -7,21 +7,35 @@ import { Bytes } from './acpi/bytes.ts';
 import { acpiTables } from './acpi/tables.ts';
 import { e820Entries, type LegacyMemory, legacyMemory } from './e820.ts';
 import { BIOS_BASE, CMDLINE, E820_MAP, MAX_E820_ENTRIES, ONE_MIB, ROM_END, RSDP } from './layout.ts';
+import { tableArea } from './table_area.ts';
 
-/** A kernel to boot: bytes and where they are loaded and entered (below 4 GiB), and its command line. */
+export interface KernelPayload {
+  /** Where it is loaded, and entered: below 4 GiB. */
+  readonly load: number;
+  readonly entry: number;
+  readonly bytes: Uint8Array;
+  /** First address after all that it takes for itself, .bss and brk too; without it, the end of its bytes. */
+  readonly end?: number;
+}
+
+/** A kernel to boot and its command line. */
 export interface Payload {
-  readonly kernel: { readonly load: number; readonly bytes: Uint8Array; readonly entry: number };
+  readonly kernel: KernelPayload;
   readonly cmdline: string;
 }
+
+export const kernelEnd = ({ load, bytes, end }: KernelPayload): number => Math.max(load + bytes.length, end ?? 0);
 
 /** Bytes that belong at a physical address. */
 export interface Piece {
   readonly address: number;
   readonly bytes: Uint8Array;
+  /** How much RAM must be there, where that is more than the bytes. */
+  readonly room?: number;
 }
 
 export interface FirmwareContents {
-  /** RAM below 4 GiB. */
+  /** RAM below 4 GiB, cut where the firmware's own share begins and ends: no piece may cross these borders. */
   readonly ram: readonly AddressRange[];
   readonly map: readonly E820Entry[];
   readonly legacy: LegacyMemory;
@@ -51,13 +65,31 @@ export function firmwareContents(config: MachineConfig, payload: Payload): Firmw
   if (acpi.rsdp !== null) post.push({ address: BIOS_BASE + RSDP, bytes: acpi.rsdp });
   const { load, bytes } = payload.kernel;
   const boot = [
-    { address: load, bytes },
+    { address: load, bytes, room: kernelEnd(payload.kernel) - load },
     { address: CMDLINE, bytes: commandLine(payload.cmdline) },
   ];
+  const taken = config.e820 === null ? tableArea(config, acpi.size) : null;
+  const cuts = [taken?.start, taken?.end, start, start + acpi.size].filter((at) => at !== undefined);
   const ram = config.layout.ram
     .filter(({ start }) => start < ROM_END)
-    .map(({ start, end }) => ({ start, end: Math.min(end, ROM_END) }));
+    .flatMap(({ start, end }) => cutAt({ start, end: Math.min(end, ROM_END) }, cuts));
   return { ram, map, legacy: legacyMemory(config, acpi.size), post, boot };
+}
+
+function cutAt(range: AddressRange, cuts: readonly number[]): AddressRange[] {
+  const inside = cuts.filter((at) => range.start < at && at < range.end).sort((a, b) => a - b);
+  const borders = [range.start, ...inside, range.end];
+  return borders
+    .slice(1)
+    .map((end, i) => ({ start: borders[i]!, end }))
+    .filter(({ start, end }) => start < end);
+}
+
+/** @throws RangeError if there is no RAM for the kernel, in words like the BIOS's own */
+export function checkKernelFits({ ram }: FirmwareContents, { kernel }: Payload): void {
+  const end = kernelEnd(kernel);
+  if (ram.some((range) => range.start <= kernel.load && end <= range.end)) return;
+  throw new RangeError(`the firmware cannot boot: the kernel needs free RAM up to 0x${end.toString(16)}`);
 }
 
 function biosMap(map: readonly E820Entry[]): Uint8Array {

@@ -6,7 +6,7 @@ import type { MachineConfig } from '../emu/config/machine_config.ts';
 import type { Machine } from '../emu/machine.ts';
 import type { AddressRange } from '../emu/memory.ts';
 import { writeBootParams } from './boot_params.ts';
-import { type FirmwareContents, firmwareContents, type Payload } from './contents.ts';
+import { checkKernelFits, type FirmwareContents, firmwareContents, type Payload } from './contents.ts';
 import { BASE_MEMORY_KIB, BDA, BOOT_PARAMS, EBDA } from './layout.ts';
 import { buildRom, romRange } from './rom.ts';
 
@@ -25,6 +25,7 @@ export const romOf = (config: MachineConfig, payload: Payload, mode: FirmwareMod
 /**
  * @param machine has RAM where `config` says, and ROM where romOf() says
  * @param bios the assembled BIOS, where it is not to be read from build/
+ * @throws RangeError if something has no room, in words for the user; a BIOS without RAM for the kernel says so itself
  * @returns address of struct boot_params, or null for 'bios': then the CPU finds it, and has it in RSI when it halts
  */
 export function installFirmware(
@@ -40,6 +41,7 @@ export function installFirmware(
     machine.ram.program(rom.range.start, rom.bytes);
     return { boot_params: null };
   }
+  checkKernelFits(contents, payload);
   leaveInRam(machine, contents, payload);
   return { boot_params: BOOT_PARAMS };
 }
@@ -52,10 +54,6 @@ const COM1 = 0x3f8;
 const ONE_SERIAL_PORT = 1 << 9;
 
 function leaveInRam({ ram }: Pick<Machine, 'ram'>, contents: FirmwareContents, payload: Payload): void {
-  for (const { address, bytes } of contents.boot) {
-    const room = contents.ram.some(({ start, end }) => start <= address && address + Math.max(bytes.length, 1) <= end);
-    if (!room) throw new RangeError('the firmware cannot boot: no RAM where the kernel should go');
-  }
   ram.set_u16(BDA_COM1, COM1);
   ram.set_u16(BDA_EBDA_SEGMENT, EBDA >> 4);
   ram.set_u16(BDA_EQUIPMENT, ONE_SERIAL_PORT);

@@ -65,10 +65,12 @@ export const settings = {
   /** u16, u16: INT 15h AX=E801h, KiB from 1 to 16 MiB and 64 KiB units above. */
   E801_LOW: 0x24,
   E801_HIGH: 0x26,
+  /** u32: where all that the kernel takes for itself ends. */
+  KERNEL_END: 0x28,
 } as const;
 
-/** A copy: u32 source, u32 destination, u32 length; flat addresses. */
-export const COPY_SIZE = 12;
+/** A copy: u32 source, u32 destination, u32 length, u32 bytes of RAM that there must be; flat addresses. */
+export const COPY_SIZE = 16;
 /** A range of RAM: u32 first byte, u32 last byte. */
 export const RAM_RANGE_SIZE = 8;
 

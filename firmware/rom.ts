@@ -3,7 +3,7 @@
 
 import type { AddressRange } from '../emu/memory.ts';
 import { Bytes } from './acpi/bytes.ts';
-import type { FirmwareContents, Payload, Piece } from './contents.ts';
+import { type FirmwareContents, kernelEnd, type Payload, type Piece } from './contents.ts';
 import {
   BIOS_SIZE,
   COPY_SIZE,
@@ -40,16 +40,16 @@ export function buildRom(contents: FirmwareContents, payload: Payload, bios: Uin
   const range = romRange(contents);
   const data = new Bytes();
   const stored = (pieces: readonly Piece[]) =>
-    pieces.map(({ address, bytes }) => {
+    pieces.map(({ address, bytes, room }) => {
       const from = range.start + data.length;
       data.bytes(bytes);
-      return { from, address, length: bytes.length };
+      return { from, address, length: bytes.length, room: room ?? bytes.length };
     });
   const ramRanges = { at: range.start + data.length, count: contents.ram.length };
   for (const { start, end } of contents.ram) data.u32(start).u32(end - 1);
   const lists = [stored(contents.post), stored(contents.boot)].map((copies) => {
     const at = range.start + data.length;
-    for (const { from, address, length } of copies) data.u32(from).u32(address).u32(length);
+    for (const { from, address, length, room } of copies) data.u32(from).u32(address).u32(length).u32(room);
     return { at, count: copies.length };
   });
 
@@ -66,6 +66,7 @@ export function buildRom(contents: FirmwareContents, payload: Payload, bios: Uin
   view.setUint32(settings.NR_RAM_RANGES, ramRanges.count, true);
   view.setUint32(settings.KERNEL_ENTRY, payload.kernel.entry, true);
   view.setUint32(settings.KERNEL_LOAD, payload.kernel.load, true);
+  view.setUint32(settings.KERNEL_END, kernelEnd(payload.kernel), true);
   view.setUint16(settings.NR_E820, contents.map.length, true);
   view.setUint16(settings.EXTENDED_KIB, contents.legacy.extendedKib, true);
   view.setUint16(settings.E801_LOW, contents.legacy.e801Low, true);

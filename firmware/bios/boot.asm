@@ -42,6 +42,10 @@ boot:
             jnc     enter_long_mode
             mov     si, no_room_for_kernel
             call    print
+            mov     eax, [cs:KERNEL_END]
+            call    print_hex
+            mov     si, end_of_line
+            call    print
 .forever:
             hlt
             jmp     .forever
@@ -70,4 +74,6 @@ boot_e801:
             ret
 
 no_room_for_kernel:
-            db      "BIOS: no RAM where the kernel should go", 13, 10, 0
+            db      "BIOS: the kernel needs free RAM up to 0x", 0
+end_of_line:
+            db      13, 10, 0

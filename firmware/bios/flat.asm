@@ -21,8 +21,8 @@ gdt_pointer:
             dw      gdt_pointer - gdt - 1
             dd      BIOS_BASE + gdt
 
-; EBX = flat address of a list of ECX copies: source, destination, length. Carry set if there is no RAM for
-; one of them.
+; EBX = flat address of a list of ECX copies: source, destination, length, room. Carry set if there is not the room in RAM
+; for one of them.
 ; Changes general registers, DS and ES.
 flat_copy:
             cld
@@ -44,9 +44,10 @@ flat_copy:
             test    ebp, ebp
             jz      .done
             mov     edi, [ebx + 4]
-            mov     ecx, [ebx + 8]
+            mov     ecx, [ebx + 12]
             call    is_in_ram
             jc      .nowhere
+            mov     ecx, [ebx + 8]
             mov     esi, [ebx]
             rep movsb
             jmp     .copied

@@ -30,7 +30,8 @@ NR_E820                    equ 0xd020
 EXTENDED_KIB               equ 0xd022
 E801_LOW                   equ 0xd024
 E801_HIGH                  equ 0xd026
-COPY_SIZE                  equ 0xc
+KERNEL_END                 equ 0xd028
+COPY_SIZE                  equ 0x10
 RAM_RANGE_SIZE             equ 0x8
 BP_EXT_MEM_K               equ 0x2
 BP_ALT_MEM_K               equ 0x1e0

@@ -57,3 +57,31 @@ print:
             pop     bx
             pop     ax
             ret
+
+; Prints EAX as a hexadecimal number without zeros before it. Changes EAX, BX, CX, EDX.
+print_hex:
+            mov     edx, eax
+            mov     cx, 8
+            xor     bx, bx                  ; not 0 once a digit was not 0
+.digit:
+            rol     edx, 4
+            mov     al, dl
+            and     al, 0x0f
+            or      bl, al
+            jnz     .send
+            cmp     cx, 1
+            jne     .skip
+.send:
+            cmp     al, 10
+            jb      .decimal
+            add     al, 'a' - '0' - 10
+.decimal:
+            add     al, '0'
+            mov     ah, 0x0e
+            push    bx
+            xor     bx, bx
+            int     0x10
+            pop     bx
+.skip:
+            loop    .digit
+            ret

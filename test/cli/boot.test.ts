@@ -194,11 +194,14 @@ describe('what cannot be', () => {
     expect(last[1]).toMatch(/\] ---\[ end Kernel panic - not syncing: alloc_low_pages/);
   });
 
-  it('a machine too small for the kernel', async () => {
-    expect(await boot('-m', '14M')).toEqual({
-      code: 1,
-      out: '',
-      err: 'pgdat boot: the firmware cannot boot: no RAM where the kernel should go\n',
-    });
+  it('a machine too small for the kernel, which needs RAM for all of its image', async () => {
+    for (const size of ['1M', '14M', '64M']) {
+      expect(await boot('-m', size)).toEqual({
+        code: 1,
+        out: '',
+        err: 'pgdat boot: the firmware cannot boot: the kernel needs free RAM up to 0x4411000\n',
+      });
+    }
+  });
   });
 });

@@ -108,14 +108,30 @@ describe('the ROM leaves in RAM what TypeScript leaves there without it', () => 
 });
 
 describe('a machine that cannot boot says so on the serial port and halts', () => {
-  test('no RAM for the kernel', () => {
-    const { machine, serial } = boot(options('-m 8M'));
-    expect(serial()).toBe('BIOS: no RAM where the kernel should go\r\n');
-    expect(machine.cpu!.get('rsi')).not.toBe(BigInt(BOOT_PARAMS));
+  //   16 MiB         48 MiB         64 MiB - 128 KiB   64 MiB
+  //     bytes | .bss .. end               tables and SMBIOS
+  const sized = (end: number): Payload => ({ ...payload, kernel: { ...payload.kernel, end } });
+  const q35 = '-M q35 -m 64M';
+  test.each<[string, MachineConfig, Payload, string | null]>([
+    ['no RAM for its bytes', options('-m 8M'), payload, '0x1000003'],
+    ['no RAM for all that it takes', options('-m 40M'), sized(48 * MiB), '0x3000000'],
+    ['room up to the tables', options('-m 64M'), sized(64 * MiB - 0x20000), null],
+    ['a byte more than that', options('-m 64M'), sized(64 * MiB - 0x1ffff), '0x3fe0001'],
+    ['room up to what q35 takes below them', options(q35), sized(64 * MiB - 0x21000), null],
+    ['a byte more than that', options(q35), sized(64 * MiB - 0x20fff), '0x3fdf001'],
+    ['tables in its midst', { ...options('-m 64M'), tablesAt: 20 * MiB }, sized(24 * MiB), '0x1800000'],
+    ['a number with zeros in it', options('-m 64M'), sized(0x400f0a0), '0x400f0a0'],
+  ])('the kernel: %s', (_, config, what, needed) => {
+    const { machine, serial } = boot(config, what);
+    const text = `the kernel needs free RAM up to ${needed}`;
+    expect(serial()).toBe(needed === null ? '' : `BIOS: ${text}\r\n`);
+    expect(machine.cpu!.get('rsi') === BigInt(BOOT_PARAMS)).toBe(needed === null);
     machine.close();
-    const config = options('-m 8M');
+
     const plain = createMachine({ ram: config.layout.ram, backend: 'array' });
-    expect(() => installFirmware(plain, config, payload, 'none')).toThrow('no RAM where the kernel should go');
+    const install = () => installFirmware(plain, config, what, 'none');
+    if (needed === null) expect(install).not.toThrow();
+    else expect(install).toThrow(new RangeError(`the firmware cannot boot: ${text}`));
   });
   test('no RAM for the ACPI tables', () => {
     const { machine, serial } = boot({ ...options('-m 64M'), tablesAt: 0x80000000 });
