@@ -99,7 +99,7 @@ describe('--json', () => {
     const { code, out, err } = await boot('--json', '-append', 'memmap=exactmap');
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ panic: 'Invalid user supplied memory map' });
-    const late = JSON.parse((await boot('--json', '-m', '32M')).out);
+    const late = JSON.parse((await boot('--json', '-m', '128M', '-append', 'mem=6M')).out);
     expect(late.panic).not.toBeNull();
     expect(late.e820[1]).toEqual({ start: '0x1000', end: '0x9fbff', type: 'usable' });
     expect(late.memblock.memory[0]).toMatchObject({ base: '0x1000', size: '0x9e000' });
@@ -202,6 +202,5 @@ describe('what cannot be', () => {
         err: 'pgdat boot: the firmware cannot boot: the kernel needs free RAM up to 0x4411000\n',
       });
     }
-  });
   });
 });
