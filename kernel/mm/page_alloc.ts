@@ -97,7 +97,7 @@ export function __alloc_pages(
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & GFP_CONTEXT) !== 0) gfp = current_gfp_context(k, gfp);
-  if (order <= PAGE_ALLOC_COSTLY_ORDER && nodemask === null) {
+  if (order <= PAGE_ALLOC_COSTLY_ORDER && nodemask === null && state.static_keys === 0) {
     const highest_zoneidx = gfp_zone(gfp);
     const migratetype = gfp_migratetype(k, gfp);
     const list = (preferred_nid * 2 + gfp_zonelist(gfp)) * 4 + highest_zoneidx;

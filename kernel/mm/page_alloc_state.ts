@@ -30,6 +30,8 @@ export class PageAllocState {
   gfp_allowed_mask: gfp_t = GFP_BOOT_MASK;
   /** Of the request on the fast path. Nothing on it sleeps, so there is never more than one; who may sleep copies it. */
   readonly ac = new alloc_context();
+  /** KEY_*: what is switched on that the written-out paths do not know of. */
+  static_keys = 0;
   /** null: nothing can be reclaimed, compacted or killed. */
   reclaim: ReclaimHooks | null = null;
   /** ALLOC_CMA if there may be CMA pages, else 0. */
