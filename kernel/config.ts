@@ -59,6 +59,11 @@ export interface KernelConfig {
   readonly MEMORY_FAILURE: boolean;
   readonly NUMA_BALANCING: boolean;
   readonly DEBUG_VM: boolean;
+  readonly PREEMPT_RCU: boolean;
+  /** Whoever may sleep is checked to be where that is allowed. */
+  readonly DEBUG_ATOMIC_SLEEP: boolean;
+  /** Requests are checked not to end in reclaim that asked for them. */
+  readonly PROVE_LOCKING: boolean;
   readonly INIT_ON_ALLOC_DEFAULT_ON: boolean;
   readonly LOG_BUF_SHIFT: number;
 }
@@ -109,6 +114,9 @@ export const debian: KernelConfig = {
   MEMORY_FAILURE: true,
   NUMA_BALANCING: true,
   DEBUG_VM: false,
+  PREEMPT_RCU: true,
+  DEBUG_ATOMIC_SLEEP: false,
+  PROVE_LOCKING: false,
   INIT_ON_ALLOC_DEFAULT_ON: true,
   LOG_BUF_SHIFT: 17,
 };
@@ -151,6 +159,7 @@ export const recorder: KernelConfig = {
   MEMORY_BALLOON: false,
   MEMORY_FAILURE: false,
   NUMA_BALANCING: false,
+  PREEMPT_RCU: false,
   INIT_ON_ALLOC_DEFAULT_ON: false,
 };
 

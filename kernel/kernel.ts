@@ -10,6 +10,7 @@ import type { Hw } from './arch/x86/hw.ts';
 import { NumaState } from './arch/x86/numa_state.ts';
 import { BootState } from './arch/x86/setup_state.ts';
 import type { KernelConfig } from './config.ts';
+import { KEY_DEBUG_ATOMIC_SLEEP } from './include/static_keys.ts';
 import { CommandLine } from './init/params.ts';
 import { nodes_none } from './lib/nodemask.ts';
 import { Log } from './lib/printk.ts';
@@ -27,6 +28,7 @@ import { SystemHashState } from './mm/system_hash.ts';
 import { VmEventState } from './mm/vm_event.ts';
 import { WatermarkState } from './mm/watermark.ts';
 import { ZonelistState } from './mm/zonelist.ts';
+import { PreemptState } from './sched/preempt.ts';
 import { idle_task, type task_struct } from './sched/task.ts';
 
 /**
@@ -47,6 +49,7 @@ export class Kernel {
   readonly cmdline = new CommandLine();
   /** The task that runs. */
   current: task_struct = idle_task();
+  readonly preempt = new PreemptState();
 
   // arch/x86
   readonly boot = new BootState();
@@ -89,6 +92,7 @@ export class Kernel {
     this.cpus = new CpuState(config.NR_CPUS);
     this.recorded = recorded;
     this.page_alloc = new PageAllocState(config.CMA, config.TRANSPARENT_HUGEPAGE !== false);
+    if (config.DEBUG_ATOMIC_SLEEP || config.PROVE_LOCKING) this.page_alloc.static_keys |= KEY_DEBUG_ATOMIC_SLEEP;
     this.vm_event = new VmEventState(config.NR_CPUS);
     this.init_on = new InitOnState(config.INIT_ON_ALLOC_DEFAULT_ON);
     this.khugepaged = new KhugepagedState(config.TRANSPARENT_HUGEPAGE);

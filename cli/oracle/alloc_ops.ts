@@ -96,7 +96,7 @@ const table: Readonly<Record<string, readonly [number, Op]>> = {
     4,
     (k, [kind = 0, nid = 0, force = 0, ret], kinds) => {
       const ac = new alloc_context();
-      prepare_alloc_pages(k, kinds[kind]!, nid, null, ac);
+      prepare_alloc_pages(k, kinds[kind]!, 0, nid, null, ac);
       return number(ret, Number(unreserve_highatomic_pageblock(k, ac, force !== 0)));
     },
   ],

@@ -16,7 +16,7 @@ export const KEY_PAGE_OWNER = 1 << 4;
 export const KEY_PAGE_POISONING = 1 << 5;
 /** debug_pagealloc=on, debug_guardpage_minorder=. */
 export const KEY_DEBUG_PAGEALLOC = 1 << 6;
-/** CONFIG_DEBUG_ATOMIC_SLEEP: might_sleep() looks at its context. */
+/** CONFIG_DEBUG_ATOMIC_SLEEP, CONFIG_PROVE_LOCKING: might_alloc() looks at its context. */
 export const KEY_DEBUG_ATOMIC_SLEEP = 1 << 7;
 /** CONFIG_DEBUG_VM: VM_BUG_ON_PAGE() and check_pages on the per-cpu lists. */
 export const KEY_DEBUG_VM = 1 << 8;

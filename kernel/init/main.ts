@@ -26,6 +26,7 @@ import { kswapd_init } from '../mm/vmscan.ts';
 import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
+import { SYSTEM_RUNNING, SYSTEM_SCHEDULING } from '../sched/preempt.ts';
 import { parse_boot_params } from './bootoptions.ts';
 import { check_panic_later, print_command_line, setup_command_line } from './command_line.ts';
 import { arch_cpu_finalize_init, smp_init } from './smp.ts';
@@ -39,7 +40,12 @@ const linux_banner = (k: Kernel): void => pr_notice(k, `Linux version ${k.config
 
 /** Until now the scheduler could not have put anyone to sleep. */
 function allow_blocking_allocations(k: Kernel): void {
+  k.preempt.system_state = SYSTEM_SCHEDULING;
   k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
+}
+
+function system_running(k: Kernel): void {
+  k.preempt.system_state = SYSTEM_RUNNING;
 }
 
 export const stages: readonly Stage[] = [
@@ -80,6 +86,7 @@ export const stages: readonly Stage[] = [
   // kernel_init()
   { name: 'free_initmem', run: free_initmem },
   { name: 'mark_readonly', run: mark_readonly },
+  { name: 'system_running', run: system_running },
   { name: 'do_sysctl_args', run: do_sysctl_args },
   { name: 'vmstat_update', run: vmstat_update },
 ];

@@ -1,12 +1,14 @@
 // What a request has come to, for those who look for its pages (Linux: mm/internal.h struct alloc_context).
 
-import type { nid_t } from '../include/types.ts';
+import type { gfp_t, nid_t } from '../include/types.ts';
 import type { nodemask_t } from '../lib/nodemask.ts';
 import type { Zone } from './mmzone.ts';
 
 const NO_ZONES: readonly Zone[] = [];
 
 export class alloc_context {
+  /** What the zones are asked with: the request's own flags, and those that cpusets add. */
+  alloc_gfp: gfp_t = 0;
   /** Where the zonelist is that `zones` came from: preferred node, and which of its lists. */
   preferred_nid: nid_t = 0;
   list = 0;

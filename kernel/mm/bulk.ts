@@ -54,7 +54,9 @@ export function __alloc_pages_bulk(
   if (nr_pages - nr_populated > 1) {
     gfp &= k.page_alloc.gfp_allowed_mask;
     const { ac } = k.page_alloc;
-    const alloc_flags = prepare_alloc_pages(k, gfp, preferred_nid, nodemask, ac);
+    const alloc_flags = prepare_alloc_pages(k, gfp, 0, preferred_nid, nodemask, ac);
+    if (alloc_flags < 0) return nr_populated;
+    gfp = ac.alloc_gfp;
     const zone = find_zone(k, gfp, nr_pages, alloc_flags, ac);
     if (zone !== null) {
       const { migratetype } = ac;

@@ -27,6 +27,7 @@ import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, pcp_allowed_order } from './pcp.ts';
 import { alloc_from_pcplist } from './pcp_fast.ts';
+import { first_zones_zonelist, prepare_switched_on } from './prepare_alloc.ts';
 import { __alloc_pages_slowpath } from './slowpath.ts';
 import { __count_vm_events } from './vm_event.ts';
 
@@ -35,18 +36,11 @@ function warn_once_gfp(k: Kernel, gfp: gfp_t, where: string): void {
   if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, where);
 }
 
-/** The first zone of the context's zonelist that its nodemask allows: where the search begins. */
-export function first_zones_zonelist(ac: alloc_context): void {
-  const { zones, nodemask } = ac;
-  let i = 0;
-  if (nodemask !== null) while (i < zones.length && !node_isset(zones[i]!.nid, nodemask)) i++;
-  ac.preferred = i;
-}
-
-/** What the request is, in terms of zones. @returns the flags of the first attempt */
+/** What the request is, in terms of zones. @returns the flags of the first attempt; -1: it fails */
 export function prepare_alloc_pages(
   k: Kernel,
   gfp: gfp_t,
+  order: number,
   preferred_nid: nid_t,
   nodemask: nodemask_t | null,
   ac: alloc_context,
@@ -62,8 +56,11 @@ export function prepare_alloc_pages(
   ac.spread_dirty_pages = (gfp & __GFP_WRITE) !== 0;
   ac.zones = k.zonelists.views[(preferred_nid * 2 + list) * 4 + highest_zoneidx]!;
   ac.preferred = 0;
-  if (nodemask !== null) first_zones_zonelist(ac);
-  return ALLOC_WMARK_LOW | (migratetype === MIGRATE_MOVABLE ? k.page_alloc.alloc_cma : 0);
+  ac.alloc_gfp = gfp;
+  let alloc_flags = ALLOC_WMARK_LOW | (migratetype === MIGRATE_MOVABLE ? k.page_alloc.alloc_cma : 0);
+  if (k.page_alloc.static_keys !== 0) alloc_flags |= prepare_switched_on(k, gfp, order, ac);
+  if (ac.nodemask !== null) first_zones_zonelist(ac);
+  return alloc_flags;
 }
 
 /**
@@ -109,10 +106,12 @@ export function __alloc_pages(
     }
   }
   const { ac } = state;
-  let alloc_flags = prepare_alloc_pages(k, gfp, preferred_nid, nodemask, ac);
+  let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
+  if (alloc_flags < 0) return -1;
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
-  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  const pfn = get_page_from_freelist(k, ac.alloc_gfp, order, alloc_flags, ac);
   if (pfn >= 0) return pfn;
+  ac.nodemask = nodemask;
   return __alloc_pages_slowpath(k, gfp, order, ac);
 }
 

@@ -222,7 +222,7 @@ function nr_pcp_free(c: ZoneCpu, high: number, batch: number, free_high: boolean
 }
 
 /** A block whose pages are nothing but free: to this CPU's list, and some back to the zone where that is too long. */
-function free_unref_page_commit(
+export function free_unref_page_commit(
   k: Kernel,
   zone: Zone,
   c: ZoneCpu,

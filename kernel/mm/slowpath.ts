@@ -56,8 +56,8 @@ import {
   MAX_RECLAIM_RETRIES,
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
-import { first_zones_zonelist } from './page_alloc.ts';
 import { drain_all_pages } from './pcp.ts';
+import { first_zones_zonelist } from './prepare_alloc.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_page_state_snapshot } from './vmstat.ts';
 import { warn_alloc } from './warn_alloc.ts';

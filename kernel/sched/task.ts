@@ -1,6 +1,7 @@
 // The task that runs (Linux: include/linux/sched.h), as far as memory management asks: before there is a scheduler, the
 // boot CPU's idle task.
 
+export const PF_IDLE = 0x00000002;
 export const PF_DUMPCORE = 0x00000200;
 export const PF_MEMALLOC = 0x00000800;
 export const PF_MEMALLOC_NOFS = 0x00040000;
@@ -15,6 +16,10 @@ export class task_struct {
   flags: number;
   /** Of a real-time scheduling class. */
   rt = false;
+  /** non_block_start(): sections that must not sleep though preemption is enabled. */
+  non_block_count = 0;
+  /** How often fs_reclaim is held: mm/fs_reclaim.ts. */
+  fs_reclaim_depth = 0;
   /** signal->oom_mm: chosen by the OOM killer. */
   oom_victim = false;
 

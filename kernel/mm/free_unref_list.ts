@@ -1,0 +1,38 @@
+// Many single pages freed at once (Linux: mm/page_alloc.c free_unref_page_list()): all are checked and cleared before the
+// first one goes to a per-cpu list.
+//
+// Left out: giving the lock up after every SWAP_CLUSTER_MAX pages, and trylock failing: no one else could take it.
+// Differs from Linux: the list is an array.
+
+import { PG_INDEX } from '../include/mm_types.ts';
+import { MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from '../include/mmzone.ts';
+import type { pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { FPI_NONE, free_one_page } from './buddy.ts';
+import { page_index, page_zone, section_map } from './page.ts';
+import { free_pages_prepare } from './page_prep.ts';
+import { get_pageblock_migratetype } from './pageblock.ts';
+import { free_unref_page_commit } from './pcp.ts';
+import { zone_cpu } from './zone_cpu.ts';
+
+/** Bad pages, and those of isolated pageblocks, are dealt with here. @returns whether the page is left for a per-cpu list */
+function prepare(k: Kernel, pfn: pfn_t): boolean {
+  if (!free_pages_prepare(k, pfn, 0, false)) return false;
+  const migratetype = get_pageblock_migratetype(k, pfn);
+  section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] = migratetype;
+  if (migratetype !== MIGRATE_ISOLATE) return true;
+  free_one_page(k, page_zone(k, pfn), pfn, 0, migratetype, FPI_NONE);
+  return false;
+}
+
+/** Frees pages that nobody has a reference to any more. */
+export function free_unref_page_list(k: Kernel, pages: readonly pfn_t[]): void {
+  for (const pfn of pages.filter((page) => prepare(k, page))) {
+    const m = section_map(k.mm, pfn);
+    const i = page_index(pfn);
+    const cached = m[i + PG_INDEX]!;
+    const migratetype = cached >= MIGRATE_PCPTYPES ? MIGRATE_MOVABLE : cached;
+    const zone = page_zone(k, pfn);
+    free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, m, i, migratetype, 0);
+  }
+}
