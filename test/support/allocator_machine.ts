@@ -8,6 +8,7 @@ import { recorder } from '../../kernel/config.ts';
 import { __GFP_BITS_MASK } from '../../kernel/include/gfp_types.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import { Kernel } from '../../kernel/kernel.ts';
+import { KernelPanic } from '../../kernel/lib/bug.ts';
 import { node_set } from '../../kernel/lib/nodemask.ts';
 import { cma_init_reserved_areas, dma_contiguous_reserve, early_cma } from '../../kernel/mm/cma.ts';
 import { memblock_add_node, memblock_reserve } from '../../kernel/mm/memblock.ts';
@@ -60,7 +61,7 @@ export function memoryOf({ low, high }: Topology): { nid: number; start: number;
   return [...place(low, 0), ...place(high, PFN_4G)];
 }
 
-/** What start_kernel() does with such a machine, up to where requests may sleep. */
+/** What start_kernel() does with such a machine, up to where requests may sleep. One that is too small is passed over. */
 export function bootTopology(topology: Topology): Kernel {
   const memory = memoryOf(topology);
   const { cpus, cma, huge_pages, init_on_alloc } = topology;
@@ -101,7 +102,13 @@ export function bootTopology(topology: Topology): Kernel {
   sparse_init(k);
   free_area_init(k, [Math.min(MAX_DMA_PFN, max_pfn), Math.min(PFN_4G, max_pfn), max_pfn, 0, 0]);
   per_cpu_pages_init(k, per_cpu_ptr(k, boot_pageset, 0), per_cpu_ptr(k, boot_zonestats, 0));
-  setup_per_cpu_areas(k);
+  try {
+    setup_per_cpu_areas(k);
+  } catch (error) {
+    // Each node's CPUs take 2 MiB: more than there is.
+    fc.pre(!(error instanceof KernelPanic));
+    throw error;
+  }
   for (const [cpu, nid] of cpus.entries()) node_set(cpu, k.numa.node_to_cpumask_map[nid]!);
   build_all_zonelists(k);
   memblock_free_all(k);
