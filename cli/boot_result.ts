@@ -86,7 +86,7 @@ const freeLists = (k: Kernel, zone: Zone) =>
       name,
       Array.from({ length: MAX_ORDER }, (_, order) => {
         let count = 0;
-        if (zone.populated) for (const _ of for_each_free_page(k.mm, zone, order, mt)) count++;
+        if (zone.populated) for (const _ of for_each_free_page(k, zone, order, mt)) count++;
         return count;
       }),
     ]),

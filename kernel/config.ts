@@ -59,6 +59,14 @@ export interface KernelConfig {
   readonly MEMORY_FAILURE: boolean;
   readonly NUMA_BALANCING: boolean;
   readonly DEBUG_VM: boolean;
+  readonly DEBUG_LIST: boolean;
+  readonly BUG_ON_DATA_CORRUPTION: boolean;
+  readonly PAGE_POISONING: boolean;
+  readonly DEBUG_PAGEALLOC: boolean;
+  readonly PAGE_OWNER: boolean;
+  readonly MODULES: boolean;
+  readonly PREEMPTION: boolean;
+  readonly PAGE_TABLE_ISOLATION: boolean;
   readonly PREEMPT_RCU: boolean;
   /** Whoever may sleep is checked to be where that is allowed. */
   readonly DEBUG_ATOMIC_SLEEP: boolean;
@@ -114,6 +122,14 @@ export const debian: KernelConfig = {
   MEMORY_FAILURE: true,
   NUMA_BALANCING: true,
   DEBUG_VM: false,
+  DEBUG_LIST: true,
+  BUG_ON_DATA_CORRUPTION: true,
+  PAGE_POISONING: true,
+  DEBUG_PAGEALLOC: false,
+  PAGE_OWNER: false,
+  MODULES: true,
+  PREEMPTION: true,
+  PAGE_TABLE_ISOLATION: true,
   PREEMPT_RCU: true,
   DEBUG_ATOMIC_SLEEP: false,
   PROVE_LOCKING: false,
@@ -159,6 +175,12 @@ export const recorder: KernelConfig = {
   MEMORY_BALLOON: false,
   MEMORY_FAILURE: false,
   NUMA_BALANCING: false,
+  DEBUG_LIST: false,
+  BUG_ON_DATA_CORRUPTION: false,
+  PAGE_POISONING: false,
+  MODULES: false,
+  PREEMPTION: false,
+  PAGE_TABLE_ISOLATION: false,
   PREEMPT_RCU: false,
   INIT_ON_ALLOC_DEFAULT_ON: false,
 };

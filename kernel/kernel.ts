@@ -14,6 +14,7 @@ import { KEY_DEBUG_ATOMIC_SLEEP } from './include/static_keys.ts';
 import { CommandLine } from './init/params.ts';
 import { nodes_none } from './lib/nodemask.ts';
 import { Log } from './lib/printk.ts';
+import { PanicState } from './lib/taint.ts';
 import { CmaState } from './mm/cma.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
 import { InitOnState } from './mm/init_on.ts';
@@ -46,6 +47,7 @@ export class Kernel {
   on_stage: ((name: string, phase: 'begin' | 'end') => void) | null = null;
 
   readonly log = new Log();
+  readonly panic_state = new PanicState();
   readonly cmdline = new CommandLine();
   /** The task that runs. */
   current: task_struct = idle_task();

@@ -213,7 +213,7 @@ function loadZone(k: Kernel, state: AllocZone, room: Room): void {
     for (const pfn of pfns) {
       unuse(k, pfn, order);
       set_buddy_order(k.mm, pfn, order);
-      add_to_free_list_tail(k.mm, pfn, zone, order, migratetype);
+      add_to_free_list_tail(k, pfn, zone, order, migratetype);
       if (migratetype === MIGRATE_CMA) free_cma += 1 << order;
     }
   }
@@ -270,7 +270,7 @@ function loadCpu(k: Kernel, zone: Zone, cpu: number, state: AllocCpu): void {
       unuse(k, pfn, order);
       const type = state.pcp_types?.[key]?.[n] ?? cachedType(k, pindex, pfn);
       section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] = type;
-      list_add_tail(k.mm, c.words, c.base + list, c.pointer_lo + (list << 2), c.pointer_hi, pfn);
+      list_add_tail(k, c, list, pfn);
     }
   }
 }

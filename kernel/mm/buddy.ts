@@ -6,6 +6,7 @@
 // Context: zone->lock held, or boot with one CPU.
 
 import {
+  PAGE_LRU_OFFSET,
   PAGE_WORDS,
   PG_FLAGS_HI,
   PG_INDEX,
@@ -24,6 +25,7 @@ import {
   MIGRATE_CMA,
   MIGRATE_ISOLATE,
   MIGRATE_PCPTYPES,
+  MIGRATE_TYPES,
   NR_FREE_CMA_PAGES,
   NR_FREE_PAGES,
   PFN_SECTION_SHIFT,
@@ -33,10 +35,11 @@ import { BUDDY_MASK, PAGE_TYPE_BASE_WORD, PG_buddy, ZONES_PGSHIFT_HI } from '../
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { del_page_from_free_list } from './free_list.ts';
+import { add_to_free_list, add_to_free_list_tail, del_page_from_free_list } from './free_list.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
 import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { is_page_pointer, list_first_page } from './page_list.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __mod_zone_page_state } from './vmstat.ts';
 
@@ -57,6 +60,19 @@ export function __mod_zone_freepage_state(k: Kernel, zone: Zone, nr_pages: numbe
 const list_index = (order: number, migratetype: number): number =>
   (Z_FREE_AREA + Math.imul(order, AREA_WORDS) + (migratetype << 2)) & 511;
 const nr_free_index = (order: number): number => (Z_FREE_AREA + AREA_NR_FREE + Math.imul(order, AREA_WORDS)) & 511;
+
+/** Whether the first, or last, block of a list points back to the list's head. */
+function points_back(maps: Int32Array[], zone: Zone, head: number, head_lo: number, last: boolean): boolean {
+  const z = zone.view;
+  const from = last ? head + 2 : head;
+  const lo = z[from]!;
+  const hi = z[from + 1]!;
+  if (hi === zone.pointer_hi) return lo === head_lo;
+  const m = is_page_pointer(hi) ? maps[((hi - VMEMMAP_HI) << 11) | (lo >>> 21)] : undefined;
+  if (m === undefined || (lo & (SIZEOF_PAGE - 1)) !== PAGE_LRU_OFFSET) return false;
+  const at = ((lo & 0x1fffff) >>> 2) + (last ? 0 : 2);
+  return m[at] === head_lo && m[at + 1] === zone.pointer_hi;
+}
 
 /** Whether the page whose words begin at m[b] heads a free block of `order`, of the zone that `zone_id` stands for. */
 const is_buddy_of = (m: Int32Array, b: number, order: number, zone_id: number): boolean =>
@@ -102,7 +118,7 @@ export function __free_one_page(
       // Blocks of other than the common types never merge with blocks of another type.
       if (migratetype !== buddy_mt && (migratetype >= MIGRATE_PCPTYPES || buddy_mt >= MIGRATE_PCPTYPES)) break;
     }
-    del_page_from_free_list(k.mm, pfn ^ (1 << order), zone, order);
+    del_page_from_free_list(k, pfn ^ (1 << order), zone, order);
     pfn &= ~(1 << order);
     i &= b;
     order++;
@@ -111,16 +127,23 @@ export function __free_one_page(
   m[i + PG_PRIVATE_HI] = 0;
   m[i + PG_MAPCOUNT] = m[i + PG_MAPCOUNT]! & ~PG_buddy;
 
-  const head = list_index(order, migratetype);
-  const head_lo = (zone.pointer_lo + (head << 2)) | 0;
-  const nr = nr_free_index(order);
-  z[nr] = z[nr]! + 1;
-  const lo = lru_pointer(pfn);
-  const hi = lru_pointer_hi(pfn);
   let to_tail = (fpi_flags & FPI_TO_TAIL) !== 0;
   if (!to_tail && order < MAX_ORDER - 2) {
     to_tail = is_buddy_of(m, (i & b) ^ (PAGE_WORDS << (order + 1)), order + 1, zone_id);
   }
+  // Where the list's first or last block does not point back, as where the migratetype that a per-cpu list had for the
+  // page is none: __list_add() in full.
+  const head = list_index(order, migratetype);
+  const head_lo = (zone.pointer_lo + (head << 2)) | 0;
+  if (migratetype >>> 0 >= MIGRATE_TYPES || !points_back(maps, zone, head, head_lo, to_tail)) {
+    if (to_tail) add_to_free_list_tail(k, pfn, zone, order, migratetype);
+    else add_to_free_list(k, pfn, zone, order, migratetype);
+    return;
+  }
+  const nr = nr_free_index(order);
+  z[nr] = z[nr]! + 1;
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
   if (to_tail) {
     const prev_lo = z[head + 2]!;
     const prev_hi = z[head + 3]!;
@@ -186,6 +209,12 @@ function expand(
     const head = list_index(high, migratetype);
     const next_lo = z[head]!;
     const next_hi = z[head + 1]!;
+    if (!points_back(maps, zone, head, (zone.pointer_lo + (head << 2)) | 0, false)) {
+      const half = lru_pointer_pfn(half_lo, hi);
+      add_to_free_list(k, half, zone, high, migratetype);
+      set_buddy_order(k.mm, half, high);
+      continue;
+    }
     m[j + PG_LRU_NEXT] = next_lo;
     m[j + PG_LRU_NEXT_HI] = next_hi;
     m[j + PG_LRU_PREV] = (zone.pointer_lo + (head << 2)) | 0;
@@ -219,12 +248,12 @@ export function __rmqueue_smallest(k: Kernel, zone: Zone, order: number, migrate
   for (let current_order = order; current_order < MAX_ORDER; current_order++) {
     const head = list_index(current_order, migratetype);
     const hi = z[head + 1]!;
-    if (hi < VMEMMAP_HI) continue;
     const lo = z[head]!;
-    const pfn = lru_pointer_pfn(lo, hi);
+    if (hi === zone.pointer_hi && lo === ((zone.pointer_lo + (head << 2)) | 0)) continue;
+    const pfn = list_first_page(k, zone, head);
     const m = k.mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT]!;
     const i = page_index(pfn);
-    del_page_from_free_list(k.mm, pfn, zone, current_order);
+    del_page_from_free_list(k, pfn, zone, current_order);
     if (current_order > order) expand(k, zone, m, i, lo, hi, order, current_order, migratetype);
     m[i + PG_INDEX] = migratetype;
     return pfn;

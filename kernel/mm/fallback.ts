@@ -86,12 +86,12 @@ function steal_suitable_fallback(
   const current_order = buddy_order(k, pfn);
   const old_block_type = get_pageblock_migratetype(k, pfn);
   if (old_block_type === MIGRATE_HIGHATOMIC) {
-    move_to_free_list(k.mm, pfn, zone, current_order, start_type);
+    move_to_free_list(k, pfn, zone, current_order, start_type);
     return;
   }
   if (current_order >= pageblock_order) {
     change_pageblock_range(k, pfn, current_order, start_type);
-    move_to_free_list(k.mm, pfn, zone, current_order, start_type);
+    move_to_free_list(k, pfn, zone, current_order, start_type);
     return;
   }
   if (boost_watermark(k, zone) && (alloc_flags & ALLOC_KSWAPD) !== 0) zone.flags |= 1 << ZONE_BOOSTED_WATERMARK;
@@ -99,7 +99,7 @@ function steal_suitable_fallback(
   // At a zone's border the block cannot move as a whole.
   const free_pages = whole_block ? move_freepages_block(k, zone, pfn, start_type) : 0;
   if (free_pages === 0) {
-    move_to_free_list(k.mm, pfn, zone, current_order, start_type);
+    move_to_free_list(k, pfn, zone, current_order, start_type);
     return;
   }
   let alike_pages = 0;
@@ -134,7 +134,7 @@ function __rmqueue_fallback(
       }
       can_steal = can_steal_fallback(k, current_order, start_migratetype);
     }
-    const pfn = get_page_from_free_area(zone, current_order, fallback_mt);
+    const pfn = get_page_from_free_area(k, zone, current_order, fallback_mt);
     steal_suitable_fallback(k, zone, pfn, alloc_flags, start_migratetype, can_steal);
     return true;
   }

@@ -31,7 +31,7 @@ export function unreserve_highatomic_pageblock(k: Kernel, ac: alloc_context, for
     if (ac.nodemask !== null && !node_isset(zone.nid, ac.nodemask)) continue;
     if (!force && zone.nr_reserved_highatomic <= pageblock_nr_pages) continue;
     for (let order = 0; order < MAX_ORDER; order++) {
-      const pfn = get_page_from_free_area(zone, order, MIGRATE_HIGHATOMIC);
+      const pfn = get_page_from_free_area(k, zone, order, MIGRATE_HIGHATOMIC);
       if (pfn < 0) continue;
       // A block of the list may lie in a pageblock that is highatomic no more.
       if (get_pageblock_migratetype(k, pfn) === MIGRATE_HIGHATOMIC) {

@@ -41,7 +41,7 @@ function move_freepages(k: Kernel, zone: Zone, start_pfn: pfn_t, end_pfn: pfn_t,
       continue;
     }
     const order = m[i + PG_PRIVATE]!;
-    move_to_free_list(k.mm, pfn, zone, order, migratetype);
+    move_to_free_list(k, pfn, zone, order, migratetype);
     pfn += 1 << order;
     i += PAGE_WORDS << order;
     pages_moved += 1 << order;

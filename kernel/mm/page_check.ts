@@ -15,6 +15,7 @@ import { PG_hwpoison } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KERN_ALERT } from '../lib/printk.ts';
+import { add_taint, dump_stack_print_info, print_modules, TAINT_BAD_PAGE } from '../lib/taint.ts';
 import { dump_page } from './debug.ts';
 import { page_index, section_map } from './page.ts';
 
@@ -91,7 +92,7 @@ const MINUTE_NS = 60e9;
 /**
  * Reports a page that is not what it should be. It is left as it is, on no list and out of use, but for its mapcount.
  *
- * Left out: the list of modules, the call trace, the taint.
+ * Left out: the call trace.
  */
 export function bad_page(k: Kernel, pfn: pfn_t, reason: string | null): void {
   const limit = k.page_alloc.bad_page;
@@ -114,8 +115,11 @@ export function bad_page(k: Kernel, pfn: pfn_t, reason: string | null): void {
     const where = pfn.toString(16).padStart(5, '0');
     k.log.printk(KERN_ALERT, `BUG: Bad page state in process ${k.current.comm}  pfn:${where}`);
     dump_page(k, pfn, reason);
+    print_modules(k);
+    dump_stack_print_info(k);
   }
   section_map(k.mm, pfn)[page_index(pfn) + PG_MAPCOUNT] = -1;
+  add_taint(k, TAINT_BAD_PAGE, false);
 }
 
 export function free_page_is_bad(k: Kernel, m: Int32Array, i: number, pfn: pfn_t): boolean {

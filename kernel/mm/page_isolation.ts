@@ -186,7 +186,7 @@ function split_free_page(k: Kernel, free_pfn: pfn_t, order: number, split_pfn_of
   const zone = page_zone(k, free_pfn);
   const mt = get_pageblock_migratetype(k, free_pfn);
   if (mt !== MIGRATE_ISOLATE) __mod_zone_freepage_state(k, zone, -(1 << order), mt);
-  del_page_from_free_list(k.mm, free_pfn, zone, order);
+  del_page_from_free_list(k, free_pfn, zone, order);
   const end = free_pfn + (1 << order);
   for (let pfn = free_pfn; pfn < end; ) {
     const ctz = pfn === 0 ? order : 31 - Math.clz32(pfn & -pfn);
@@ -311,7 +311,7 @@ export function __isolate_free_page(k: Kernel, pfn: pfn_t, order: number): numbe
     if (!zone_watermark_ok(zone, 0, zone._watermark(WMARK_MIN) + (1 << order), 0, ALLOC_CMA)) return 0;
     __mod_zone_freepage_state(k, zone, -(1 << order), mt);
   }
-  del_page_from_free_list(k.mm, pfn, zone, order);
+  del_page_from_free_list(k, pfn, zone, order);
   if (order >= pageblock_order - 1) {
     const last = pfn + (1 << order) - 1;
     for (let p = pfn; p < last; p += pageblock_nr_pages) {

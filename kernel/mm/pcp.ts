@@ -51,9 +51,9 @@ import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
 import { __rmqueue } from './fallback.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
-import { add_to_zone_table, lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { add_to_zone_table, lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
 import { check_new_pages, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
-import { list_add_tail, list_del } from './page_list.ts';
+import { list_add_tail, list_del, list_empty, list_first_page, list_last_page } from './page_list.ts';
 import { free_pages_prepare, kernel_init_pages, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -80,8 +80,6 @@ export const pcp_allowed_order = (k: Kernel, order: number): boolean =>
 
 /** Word index of a list's head. */
 const list_head = (c: ZoneCpu, pindex: number): number => c.base + PCP_LISTS + pindex * LIST_WORDS;
-/** Low word of the pointer to it; the high word is the structure's own, as it crosses no chunk. */
-const list_lo = (c: ZoneCpu, pindex: number): number => c.pointer_lo + ((PCP_LISTS + pindex * LIST_WORDS) << 2);
 
 /**
  * Puts `count` blocks from the buddy lists on a per-cpu list, at the tail: so they come off it in their order.
@@ -98,14 +96,13 @@ function rmqueue_bulk(
   alloc_flags: number,
 ): number {
   const head = list_head(c, pindex);
-  const lo = list_lo(c, pindex);
   let allocated = 0;
   let i = 0;
   for (; i < count; i++) {
     const pfn = __rmqueue(k, zone, order, migratetype, alloc_flags);
     if (pfn < 0) break;
     if (check_new_pages(k, pfn, order)) continue;
-    list_add_tail(k.mm, c.words, head, lo, c.pointer_hi, pfn);
+    list_add_tail(k, c, head - c.base, pfn);
     allocated++;
     if (section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] === MIGRATE_CMA) {
       __mod_zone_page_state(k, zone, NR_FREE_CMA_PAGES, -(1 << order));
@@ -128,15 +125,15 @@ export function __rmqueue_pcplist(
   const pindex = order_to_pindex(migratetype, order);
   const w = c.words;
   const head = list_head(c, pindex);
-  if (w[head + 1]! < VMEMMAP_HI) {
+  if (list_empty(c, head - c.base)) {
     let batch = w[c.base + PCP_BATCH]!;
     // A batch of 1 is that of boot's pagesets and small zones, which keep nothing.
     if (batch > 1) batch = Math.max(batch >> order, 2);
     w[c.base + PCP_COUNT]! += rmqueue_bulk(k, zone, c, order, batch, pindex, migratetype, alloc_flags) << order;
-    if (w[head + 1]! < VMEMMAP_HI) return -1;
   }
-  const pfn = lru_pointer_pfn(w[head]!, w[head + 1]!);
-  list_del(k.mm, w, section_map(k.mm, pfn), page_index(pfn));
+  const pfn = list_first_page(k, c, head - c.base);
+  if (pfn < 0) return -1;
+  list_del(k, c, pfn);
   w[c.base + PCP_COUNT]! -= 1 << order;
   return pfn;
 }
@@ -179,23 +176,23 @@ function free_pcppages_bulk(k: Kernel, zone: Zone, count: number, c: ZoneCpu, pi
     for (;;) {
       if (++pindex > max_pindex) pindex = min_pindex;
       head = list_head(c, pindex);
-      if (w[head + 1]! >= VMEMMAP_HI) break;
+      if (!list_empty(c, head - c.base)) break;
       if (pindex === max_pindex) max_pindex--;
       if (pindex === min_pindex) min_pindex++;
     }
     const order = pindex_to_order(pindex);
     do {
-      const pfn = lru_pointer_pfn(w[head + 2]!, w[head + 3]!);
+      const pfn = list_last_page(k, c, head - c.base);
       const m = section_map(k.mm, pfn);
       const i = page_index(pfn);
       let mt = m[i + PG_INDEX]!;
-      list_del(k.mm, w, m, i);
+      list_del(k, c, pfn);
       count -= 1 << order;
       w[c.base + PCP_COUNT]! -= 1 << order;
       if (free_page_is_bad(k, m, i, pfn)) continue;
       if (isolated_pageblocks) mt = get_pageblock_migratetype(k, pfn);
       __free_one_page(k, pfn, zone, order, mt, FPI_NONE);
-    } while (count > 0 && w[head + 1]! >= VMEMMAP_HI);
+    } while (count > 0 && !list_empty(c, head - c.base));
   }
 }
 

@@ -24,6 +24,8 @@ export class ZoneCpu {
   /** The two structures alone, for indices that are constants. */
   readonly pcp: Int32Array;
   readonly stat: Int32Array;
+  /** struct per_cpu_pages as what its lists lie in. */
+  readonly view: Int32Array;
   /** The CPU's event counters. */
   readonly events: Float64Array;
   /** The CPU's own node. */
@@ -38,6 +40,7 @@ export class ZoneCpu {
     this.stat_base = (stats % CHUNK) >>> 2;
     this.pcp = this.words.subarray(this.base, this.base + (per_cpu_pages.size >> 2));
     this.stat = this.stat_words.subarray(this.stat_base, this.stat_base + (per_cpu_zonestat.size >> 2));
+    this.view = this.pcp;
     this.events = k.vm_event.counts.subarray(cpu * VM_EVENT_STRIDE, (cpu + 1) * VM_EVENT_STRIDE);
     this.cpu_node = k.percpu.numa_node[cpu] ?? 0;
   }

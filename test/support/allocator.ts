@@ -30,7 +30,7 @@ export function pagesOnLists(k: Kernel, zone: Zone, only?: number): number {
   for (let order = 0; order < MAX_ORDER; order++) {
     for (let type = 0; type < MIGRATE_TYPES; type++) {
       if (only !== undefined && type !== only) continue;
-      for (const _ of for_each_free_page(k.mm, zone, order, type)) pages += 1 << order;
+      for (const _ of for_each_free_page(k, zone, order, type)) pages += 1 << order;
     }
   }
   return pages;

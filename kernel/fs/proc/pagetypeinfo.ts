@@ -20,7 +20,7 @@ const orders = Array.from({ length: MAX_ORDER }, (_, order) => order);
 
 function count_free(k: Kernel, zone: Zone, order: number, mt: number): string {
   let freecount = 0;
-  for (const _ of for_each_free_page(k.mm, zone, order, mt)) {
+  for (const _ of for_each_free_page(k, zone, order, mt)) {
     if (++freecount >= MAX_COUNT) return `>${pad(freecount, 6)} `;
   }
   return `${pad(freecount, 6)} `;

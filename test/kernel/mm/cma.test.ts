@@ -107,7 +107,7 @@ test('an area joins its zone: managed, counted as free CMA pages, on the CMA lis
   expect(dma32.managed_pages - before).toBe(4096);
   expect(k.mm.totalram_pages - ram).toBe(4096);
   expect([dma32.cma_pages, zone_page_state(dma32, NR_FREE_CMA_PAGES)]).toEqual([4096, 4096]);
-  expect([...for_each_free_page(k.mm, dma32, 10, MIGRATE_CMA)].sort()).toEqual([0x4000, 0x4400, 0x4800, 0x4c00]);
+  expect([...for_each_free_page(k, dma32, 10, MIGRATE_CMA)].sort()).toEqual([0x4000, 0x4400, 0x4800, 0x4c00]);
   expect(get_pageblock_migratetype(k, 0x4e00)).toBe(MIGRATE_CMA);
   expect(get_pageblock_migratetype(k, 0x5000)).toBe(MIGRATE_MOVABLE);
 });

@@ -87,7 +87,7 @@ test('every free page is in one block, no reserved page is in any', () => {
   const owners = new Uint8Array(1 << 20);
   for (let order = 0; order <= 10; order++) {
     for (const type of [0, 1]) {
-      for (const pfn of for_each_free_page(k.mm, zone1(k), order, type)) {
+      for (const pfn of for_each_free_page(k, zone1(k), order, type)) {
         expect(pfn % 2 ** order).toBe(0);
         for (let i = pfn; i < pfn + 2 ** order; i++) owners[i]!++;
       }

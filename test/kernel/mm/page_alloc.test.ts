@@ -31,7 +31,7 @@ function lists(k: Kernel, zone: Zone): string[] {
   const found: string[] = [];
   for (let order = 0; order < MAX_ORDER; order++) {
     for (let type = 0; type < 6; type++) {
-      const pfns = [...for_each_free_page(k.mm, zone, order, type)].map((pfn) => pfn - BASE);
+      const pfns = [...for_each_free_page(k, zone, order, type)].map((pfn) => pfn - BASE);
       if (pfns.length > 0) found.push(`${order}/${type}: ${pfns.join(' ')}`);
     }
   }
@@ -106,8 +106,8 @@ test('buddies of two zones do not merge', () => {
   const border = (54 * MiB) / 4096;
   for (const pfn of [border, border - 512]) __free_one_page(k, pfn, page_zone(k, pfn), 9, MIGRATE_MOVABLE, FPI_NONE);
   expect(page_zone(k, border - 512) === page_zone(k, border)).toBe(false);
-  expect([...for_each_free_page(k.mm, page_zone(k, border), 9, 1)]).toEqual([border]);
-  expect([...for_each_free_page(k.mm, page_zone(k, border - 512), 9, 1)]).toEqual([border - 512]);
+  expect([...for_each_free_page(k, page_zone(k, border), 9, 1)]).toEqual([border]);
+  expect([...for_each_free_page(k, page_zone(k, border - 512), 9, 1)]).toEqual([border - 512]);
 });
 
 test('taking a small block splits a large one; upper halves stay', () => {
@@ -132,7 +132,7 @@ test('a block moves to the tail of another list', () => {
   const { k, zone } = emptyZone();
   free(k, 0, 3);
   free(k, 16, 3, MIGRATE_UNMOVABLE);
-  move_to_free_list(k.mm, BASE, zone, 3, MIGRATE_UNMOVABLE);
+  move_to_free_list(k, BASE, zone, 3, MIGRATE_UNMOVABLE);
   expect(lists(k, zone)).toEqual(['3/0: 16 0']);
   expect(nr_free(zone, 3)).toBe(2);
 });
@@ -185,7 +185,7 @@ test('any run of taking and freeing leaves the lists as a plain model has them',
           free(k, block!.pfn, block!.order);
         }
         model.lists.forEach((list, o) => {
-          expect([...for_each_free_page(k.mm, zone, o, MIGRATE_MOVABLE)]).toEqual(list.map((pfn) => BASE + pfn));
+          expect([...for_each_free_page(k, zone, o, MIGRATE_MOVABLE)]).toEqual(list.map((pfn) => BASE + pfn));
           expect(nr_free(zone, o)).toBe(list.length);
         });
       }
