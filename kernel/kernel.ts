@@ -9,6 +9,7 @@ import { E820State } from './arch/x86/e820.ts';
 import type { Hw } from './arch/x86/hw.ts';
 import { NumaState } from './arch/x86/numa_state.ts';
 import { BootState } from './arch/x86/setup_state.ts';
+import { CpusetState } from './cgroup/cpuset.ts';
 import type { KernelConfig } from './config.ts';
 import { KEY_DEBUG_ATOMIC_SLEEP } from './include/static_keys.ts';
 import { CommandLine } from './init/params.ts';
@@ -23,6 +24,7 @@ import { Memblock, type memblock_region } from './mm/memblock.ts';
 import { MmState } from './mm/mm_state.ts';
 import type { PgData } from './mm/mmzone.ts';
 import { PageAllocState } from './mm/page_alloc_state.ts';
+import { WritebackState } from './mm/page_writeback.ts';
 import { PercpuState } from './mm/percpu.ts';
 import { SwiotlbState } from './mm/swiotlb.ts';
 import { SystemHashState } from './mm/system_hash.ts';
@@ -85,6 +87,8 @@ export class Kernel {
   readonly init_on: InitOnState;
   readonly cma = new CmaState();
   readonly hugetlb = new HugetlbState();
+  readonly writeback = new WritebackState();
+  readonly cpuset: CpusetState;
   readonly swiotlb = new SwiotlbState();
   readonly system_hash = new SystemHashState();
 
@@ -93,6 +97,7 @@ export class Kernel {
     this.config = config;
     this.cpus = new CpuState(config.NR_CPUS);
     this.recorded = recorded;
+    this.cpuset = new CpusetState(this.cpus.cpu_online_mask.length);
     this.page_alloc = new PageAllocState(config.CMA, config.TRANSPARENT_HUGEPAGE !== false);
     if (config.DEBUG_ATOMIC_SLEEP || config.PROVE_LOCKING) this.page_alloc.static_keys |= KEY_DEBUG_ATOMIC_SLEEP;
     this.vm_event = new VmEventState(config.NR_CPUS);

@@ -1,7 +1,7 @@
 // Numbers that can be read and written as text while the kernel runs (Linux: kernel/sysctl.c proc_dointvec_minmax() and
 // what it calls). The files are in their owners' tables: mm/watermark_sysctl.ts.
 //
-// Left out: types but int; writes that go on where one before ended, which Linux takes and ignores.
+// Left out: types but int and long; writes that go on where one before ended, which Linux takes and ignores.
 
 import { EINVAL } from './include/types.ts';
 import type { Kernel } from './kernel.ts';
@@ -16,6 +16,8 @@ export interface ctl_table {
   /** extra1, extra2. */
   readonly min?: number;
   readonly max?: number;
+  /** unsigned long, where it is not int (Linux: proc_doulongvec_minmax()). */
+  readonly long?: true;
   readonly proc_handler: proc_handler;
 }
 
@@ -34,7 +36,7 @@ const TMPBUFLEN = 22;
 const taken = (bytes: number): sysctl_result => ({ text: '', taken: bytes });
 export const failed = (err: number): sysctl_result => ({ text: '', taken: err });
 
-/** Base 0 as in kstrtox.c; all digits that fit the base are taken. A double is enough to see what exceeds an int. */
+/** Base 0 as in kstrtox.c; all digits that fit the base are taken. A double is enough to see what is too large. */
 function leading_number(text: string): { value: number; length: number } | null {
   const found = /^(?:0x([0-9a-f]+)|(0[0-7]*)|([1-9][0-9]*))/i.exec(text);
   if (found === null) return null;
@@ -44,7 +46,7 @@ function leading_number(text: string): { value: number; length: number } | null 
 }
 
 /** The int at the head of `text`, which white space or nothing follows. Linux: proc_get_long() and the conversion. */
-function get_int(text: string): { value: number; rest: string } | null {
+function get_int(text: string, limit: number): { value: number; rest: string } | null {
   const tmp = text.slice(0, TMPBUFLEN - 1);
   const negative = tmp[0] === '-' && text.length > 1;
   const number = leading_number(negative ? tmp.slice(1) : tmp);
@@ -52,7 +54,7 @@ function get_int(text: string): { value: number; rest: string } | null {
   const length = number.length + (negative ? 1 : 0);
   if (length === TMPBUFLEN - 1) return null;
   if (length < text.length && !' \t\n'.includes(text[length]!)) return null;
-  if (number.value > INT_MAX + (negative ? 1 : 0)) return null;
+  if (number.value > limit + (negative ? 1 : 0)) return null;
   return { value: negative ? 0 - number.value : number.value, rest: text.slice(length) };
 }
 
@@ -78,7 +80,7 @@ export function proc_dointvec_minmax(
   for (; left !== '' && i < data.length; i++) {
     left = skip_spaces(left);
     if (left === '') break;
-    const found = get_int(left);
+    const found = get_int(left, table.long === true ? Number.MAX_SAFE_INTEGER : INT_MAX);
     if (found === null) {
       err = -EINVAL;
       break;

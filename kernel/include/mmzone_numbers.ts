@@ -50,6 +50,9 @@ export const PAGES_PER_SUBSECTION = 512;
 /** Bytes of memory map that a section takes: 2 MiB, one PMD. */
 export const SECTION_MEMMAP_SIZE = 0x200000;
 
+// enum pgdat_flags
+export const PGDAT_RECLAIM_LOCKED = 2;
+
 export const NR_VM_ZONE_STAT_ITEMS = 11;
 export const NR_FREE_PAGES = 0;
 export const NR_ZONE_INACTIVE_ANON = 1;
@@ -72,6 +75,14 @@ export const NUMA_LOCAL = 4;
 export const NUMA_OTHER = 5;
 export const NR_VM_NUMA_EVENT_ITEMS = 6;
 
+// enum node_stat_item, as far as someone asks
+export const NR_INACTIVE_FILE = 2;
+export const NR_ACTIVE_FILE = 3;
+export const NR_SLAB_RECLAIMABLE_B = 5;
+export const NR_FILE_MAPPED = 18;
+export const NR_FILE_PAGES = 19;
+export const NR_FILE_DIRTY = 20;
+export const NR_WRITEBACK = 21;
 /** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */
 export const NR_VM_NODE_STAT_ITEMS = 43;
 

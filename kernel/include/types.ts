@@ -42,6 +42,7 @@ export const VMEMMAP_START_HI = 0xffffea00;
 export const ENOENT = 2;
 export const EIO = 5;
 export const ENOMEM = 12;
+export const EACCES = 13;
 export const EFAULT = 14;
 export const EBUSY = 16;
 export const EEXIST = 17;
@@ -49,6 +50,7 @@ export const ENODEV = 19;
 export const EINVAL = 22;
 export const ENOSPC = 28;
 export const ERANGE = 34;
+export const EOVERFLOW = 75;
 
 export const PFN_UP = (addr: phys_addr_t): pfn_t => Math.ceil(addr / PAGE_SIZE);
 export const PFN_DOWN = (addr: phys_addr_t): pfn_t => Math.floor(addr / PAGE_SIZE);

@@ -5,6 +5,7 @@
 export const PGALLOC = 4;
 export const ALLOCSTALL = 9;
 export const PGFREE = 19;
+export const PGSCAN_ZONE_RECLAIM_FAILED = 39;
 export const COMPACTSTALL = 63;
 export const COMPACTFAIL = 64;
 export const COMPACTSUCCESS = 65;
@@ -42,6 +43,7 @@ const checks: readonly (readonly [number, string])[] = [
   [PGALLOC, 'pgalloc_dma'],
   [ALLOCSTALL, 'allocstall_dma'],
   [PGFREE, 'pgfree'],
+  [PGSCAN_ZONE_RECLAIM_FAILED, 'zone_reclaim_failed'],
   [COMPACTSTALL, 'compact_stall'],
   [COMPACTFAIL, 'compact_fail'],
   [COMPACTSUCCESS, 'compact_success'],

@@ -8,6 +8,7 @@ import { setup_early_printk } from '../arch/x86/early_printk.ts';
 import { x86_64_start_kernel } from '../arch/x86/head64.ts';
 import { free_initmem, mark_readonly, mem_init, populate_rootfs } from '../arch/x86/mem_init.ts';
 import { setup_arch } from '../arch/x86/setup.ts';
+import { cpuset_init_smp } from '../cgroup/cpuset.ts';
 import { do_sysctl_args } from '../fs/proc/proc_sysctl.ts';
 import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -74,6 +75,8 @@ export const stages: readonly Stage[] = [
   { name: 'init_mm_internals', run: init_mm_internals },
   { name: 'smp_init', run: smp_init },
   { name: 'page_alloc_init_late', run: page_alloc_init_late },
+  // do_basic_setup()
+  { name: 'cpuset_init_smp', run: cpuset_init_smp },
   // initcalls: core, postcore, subsys, rootfs
   { name: 'cma_init_reserved_areas', run: cma_init_reserved_areas },
   { name: 'init_per_zone_wmark_min', run: init_per_zone_wmark_min },

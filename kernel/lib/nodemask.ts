@@ -8,6 +8,7 @@ export type cpumask_t = Uint32Array;
 export const MAX_NUMNODES = 1024;
 
 export const nodes_none = (): nodemask_t => new Uint32Array(MAX_NUMNODES / 32);
+export const NODE_MASK_ALL = (): nodemask_t => nodes_none().fill(0xffffffff);
 export const nodemask_of_node = (nid: number): nodemask_t => {
   const mask = nodes_none();
   node_set(nid, mask);
@@ -24,6 +25,15 @@ export const node_clear = (nid: number, mask: Uint32Array): void => {
 export const nodes_clear = (mask: Uint32Array): void => {
   mask.fill(0);
 };
+export const nodes_copy = (mask: Uint32Array, from: Uint32Array): void => {
+  mask.set(from);
+};
+export const nodes_equal = (a: Uint32Array, b: Uint32Array): boolean => a.every((word, i) => word === b[i]);
+/** Every node of `a` is in `b`. */
+export const nodes_subset = (a: Uint32Array, b: Uint32Array): boolean => a.every((word, i) => (word & ~b[i]!) === 0);
+export const nodes_intersects = (a: Uint32Array, b: Uint32Array): boolean => a.some((word, i) => (word & b[i]!) !== 0);
+export const nodes_and = (a: Uint32Array, b: Uint32Array): Uint32Array => a.map((word, i) => word & b[i]!);
+export const nodes_or = (a: Uint32Array, b: Uint32Array): Uint32Array => a.map((word, i) => word | b[i]!);
 export const nodes_empty = (mask: Uint32Array): boolean => mask.every((word) => word === 0);
 
 /** The first set bit at or above `from`, or -1. */

@@ -1,14 +1,13 @@
 // Many single pages at once (Linux: mm/page_alloc.c __alloc_pages_bulk()): from the per-cpu list of the first zone that has
 // enough for all of them.
-//
-// Left out: cpusets, memcg.
 
+import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGALLOC } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import type { alloc_context } from './alloc_context.ts';
-import { ALLOC_WMARK_MASK } from './internal.ts';
+import { ALLOC_CPUSET, ALLOC_WMARK_MASK } from './internal.ts';
 import type { Zone } from './mmzone.ts';
 import { __alloc_pages, prepare_alloc_pages } from './page_alloc.ts';
 import { prep_new_page } from './page_prep.ts';
@@ -22,9 +21,11 @@ import { zone_cpu } from './zone_cpu.ts';
 function find_zone(k: Kernel, gfp: gfp_t, nr_pages: number, alloc_flags: number, ac: alloc_context): Zone | null {
   const preferred_zone = ac.zones[ac.preferred];
   if (preferred_zone === undefined) return null;
+  const cpusets = (alloc_flags & ALLOC_CPUSET) !== 0 && cpusets_enabled(k);
   for (let z = ac.preferred; z < ac.zones.length; z++) {
     const zone = ac.zones[z]!;
     if (ac.nodemask !== null && !node_isset(zone.nid, ac.nodemask)) continue;
+    if (cpusets && !__cpuset_node_allowed(k, zone.nid, gfp)) continue;
     if (k.zonelists.nr_online_nodes > 1 && zone !== preferred_zone && zone.nid !== preferred_zone.nid) return null;
     const mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK) + nr_pages;
     // The reserve is the one against the preferred zone's index, not the highest's that the request may use.

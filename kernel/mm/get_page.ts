@@ -1,8 +1,7 @@
 // The walk over zones (Linux: mm/page_alloc.c get_page_from_freelist(), rmqueue(), rmqueue_buddy()): the first zone of the
 // zonelist with enough free pages gives the block.
-//
-// Left out: cpusets, dirty limits of nodes.
 
+import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
 import { __GFP_NOFAIL } from '../include/gfp_types.ts';
 import { MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, ZONE_BOOSTED_WATERMARK } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
@@ -18,6 +17,7 @@ import { __rmqueue } from './fallback.ts';
 import { reserve_highatomic_pageblock } from './highatomic.ts';
 import {
   ALLOC_CMA,
+  ALLOC_CPUSET,
   ALLOC_HIGHATOMIC,
   ALLOC_NO_WATERMARKS,
   ALLOC_NOFRAGMENT,
@@ -26,13 +26,21 @@ import {
   ALLOC_WMARK_MASK,
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
+import {
+  NODE_RECLAIM_FULL,
+  NODE_RECLAIM_NOSCAN,
+  node_reclaim,
+  node_reclaim_enabled,
+  zone_allows_reclaim,
+} from './node_reclaim.ts';
 import { get_pcppage_migratetype } from './page.ts';
 import { check_new_pages } from './page_check.ts';
 import { prep_new_page } from './page_prep.ts';
+import { node_dirty_ok } from './page_writeback.ts';
 import { pcp_allowed_order, rmqueue_pcplist } from './pcp.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_statistics } from './vmstat.ts';
-import { wmark_pages, zone_watermark_fast } from './watermark_check.ts';
+import { wmark_pages, zone_watermark_fast, zone_watermark_ok } from './watermark_check.ts';
 
 /** A block off the buddy lists, past the per-cpu lists. */
 function rmqueue_buddy(
@@ -101,18 +109,35 @@ export function get_page_from_freelist(
   const { zones, nodemask, highest_zoneidx, migratetype, preferred } = ac;
   if (preferred >= zones.length) return -1;
   const preferred_zone = zones[preferred]!;
+  const cpusets = (alloc_flags & ALLOC_CPUSET) !== 0 && cpusets_enabled(k);
+  let last_nid = -1;
+  let last_dirty_ok = false;
   for (;;) {
     const no_fallback = (alloc_flags & ALLOC_NOFRAGMENT) !== 0;
     for (let z = preferred; z < zones.length; z++) {
       const zone = zones[z]!;
       if (nodemask !== null && !node_isset(zone.nid, nodemask)) continue;
+      if (cpusets && !__cpuset_node_allowed(k, zone.nid, gfp)) continue;
+      // So that no node holds more than its share of all pages that may be dirty.
+      if (ac.spread_dirty_pages) {
+        if (zone.nid !== last_nid) {
+          last_nid = zone.nid;
+          last_dirty_ok = node_dirty_ok(k, k.node_data[zone.nid]!);
+        }
+        if (!last_dirty_ok) continue;
+      }
       // A page of this node in a mixed pageblock is better than one of another node.
       if (no_fallback && zone.nid !== preferred_zone.nid) break;
 
       const mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK);
       if (!zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags, gfp)) {
         const grown = k.mm.deferred_pages && deferred_grow_zone(k, zone, order);
-        if (!grown && (alloc_flags & ALLOC_NO_WATERMARKS) === 0) continue;
+        if (!grown && (alloc_flags & ALLOC_NO_WATERMARKS) === 0) {
+          if (!node_reclaim_enabled(k) || !zone_allows_reclaim(k, preferred_zone, zone)) continue;
+          const reclaimed = node_reclaim(k, k.node_data[zone.nid]!, gfp, order);
+          if (reclaimed === NODE_RECLAIM_NOSCAN || reclaimed === NODE_RECLAIM_FULL) continue;
+          if (!zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)) continue;
+        }
       }
       do {
         const pfn = rmqueue(k, preferred_zone, zone, order, gfp, alloc_flags, migratetype);

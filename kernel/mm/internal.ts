@@ -27,9 +27,16 @@ export const ALLOC_RESERVES = 0x238;
 
 /** How often in a row direct reclaim may fail to make progress. */
 export const MAX_RECLAIM_RETRIES = 16;
+export const MAX_COMPACT_RETRIES = 16;
 
 // enum compact_result and compact_priority, as far as the allocator tells them apart
 export const COMPACT_SKIPPED = 1;
 export const COMPACT_DEFERRED = 2;
+export const COMPACT_COMPLETE = 5;
+export const COMPACT_PARTIAL_SKIPPED = 6;
+export const COMPACT_CONTENDED = 7;
+export const COMPACT_SUCCESS = 8;
+export const MIN_COMPACT_PRIORITY = 0;
+export const MIN_COMPACT_COSTLY_PRIORITY = 1;
 export const DEF_COMPACT_PRIORITY = 1;
 export const INIT_COMPACT_PRIORITY = 2;

@@ -334,6 +334,13 @@ export class PgData {
   set per_cpu_nodestats(offset: number) {
     this.set64(P.per_cpu_nodestats, offset);
   }
+  /** enum pgdat_flags, as bits. */
+  get flags(): number {
+    return this.words[this.base + (P.flags >> 2)]!;
+  }
+  set flags(bits: number) {
+    this.words[this.base + (P.flags >> 2)] = bits;
+  }
   vm_stat(item: number): number {
     return read64s(this.words, this.base + NR_VM_STAT + 2 * item);
   }

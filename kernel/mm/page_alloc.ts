@@ -94,7 +94,9 @@ export function __alloc_pages(
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & GFP_CONTEXT) !== 0) gfp = current_gfp_context(k, gfp);
-  if (order <= PAGE_ALLOC_COSTLY_ORDER && nodemask === null && state.static_keys === 0) {
+  // What will be written to may have to come from a node that is less dirty.
+  const odd = (gfp & __GFP_WRITE) | state.static_keys;
+  if (order <= PAGE_ALLOC_COSTLY_ORDER && nodemask === null && odd === 0) {
     const highest_zoneidx = gfp_zone(gfp);
     const migratetype = gfp_migratetype(k, gfp);
     const list = (preferred_nid * 2 + gfp_zonelist(gfp)) * 4 + highest_zoneidx;
@@ -111,6 +113,7 @@ export function __alloc_pages(
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
   const pfn = get_page_from_freelist(k, ac.alloc_gfp, order, alloc_flags, ac);
   if (pfn >= 0) return pfn;
+  // Without what cpusets put in its place.
   ac.nodemask = nodemask;
   return __alloc_pages_slowpath(k, gfp, order, ac);
 }

@@ -5,7 +5,7 @@ import { GFP_BOOT_MASK } from '../include/gfp_types.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { alloc_context } from './alloc_context.ts';
-import type { Zone } from './mmzone.ts';
+import type { PgData, Zone } from './mmzone.ts';
 
 /** Reclaim, compaction and the OOM killer, as the slow path calls them. */
 export interface ReclaimHooks {
@@ -21,6 +21,8 @@ export interface ReclaimHooks {
     ac: alloc_context,
     prio: number,
   ): number;
+  /** @returns whether enough was freed of a node, without asking others */
+  node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): boolean;
   /** @returns whether someone was killed, or is dying already */
   out_of_memory(k: Kernel, ac: alloc_context, gfp: gfp_t, order: number): boolean;
 }
@@ -41,6 +43,8 @@ export class PageAllocState {
   readonly thp_order: number;
   /** sysctl vm.zone_reclaim_mode. */
   node_reclaim_mode = 0;
+  /** RECLAIM_DISTANCE: nodes further away than this are not reclaimed from. */
+  node_reclaim_distance = 30;
   /** Static key vm_numa_stat_key: sysctl vm.numa_stat. */
   vm_numa_stat = true;
   /** pages_check reports so far, for bad_page()'s rate limit. */

@@ -1,19 +1,25 @@
-// How much of memory may be dirty (Linux: mm/page-writeback.c global_dirtyable_memory(), global_dirty_limits()).
+// How much of memory may be dirty, of all of it and of each node (Linux: mm/page-writeback.c global_dirty_limits(),
+// node_dirty_ok(), the vm.dirty_* sysctls).
 //
-// Left out: writeback itself, limits in bytes, cgroups, the extra room of real-time tasks.
+// Left out: writeback itself, cgroups, and what real-time tasks get beyond their fifth of the limit for a domain.
 
-import { NR_FREE_PAGES } from '../include/mmzone.ts';
-import { PAGE_SIZE } from '../include/types.ts';
+import { NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_FREE_PAGES, NR_INACTIVE_FILE, NR_WRITEBACK } from '../include/mmzone.ts';
+import { ERANGE, PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { global_node_page_state, global_zone_page_state } from './vmstat.ts';
+import { type ctl_table, failed, proc_dointvec_minmax, type sysctl_result } from '../sysctl.ts';
+import type { PgData } from './mmzone.ts';
+import { global_node_page_state, global_zone_page_state, node_page_state_pages, zone_page_state } from './vmstat.ts';
 
-/** In percent of dirtyable memory: where tasks are throttled, and where background writeback begins. */
-const vm_dirty_ratio = 20;
-const dirty_background_ratio = 10;
-
-const NR_INACTIVE_FILE = 2;
-const NR_ACTIVE_FILE = 3;
 const UINT_MAX = 0xffffffff;
+
+export class WritebackState {
+  /** In percent of dirtyable memory: where tasks are throttled, and where background writeback begins. */
+  vm_dirty_ratio = 20;
+  dirty_background_ratio = 10;
+  /** The same in bytes; 0: the ratio counts. */
+  vm_dirty_bytes = 0;
+  dirty_background_bytes = 0;
+}
 
 /** Free memory and page cache, but for what is reserved for the kernel. Never 0. */
 function global_dirtyable_memory(k: Kernel): number {
@@ -24,10 +30,121 @@ function global_dirtyable_memory(k: Kernel): number {
 
 /** Both in pages. Ratios are first made parts of PAGE_SIZE, which rounds them. */
 export function global_dirty_limits(k: Kernel): { background: number; thresh: number } {
+  const { vm_dirty_ratio, dirty_background_ratio, vm_dirty_bytes, dirty_background_bytes } = k.writeback;
   const available_memory = global_dirtyable_memory(k);
-  const share = (percent: number): number =>
-    Math.floor((Math.floor((percent * PAGE_SIZE) / 100) * available_memory) / PAGE_SIZE);
-  const thresh = Math.min(share(vm_dirty_ratio), UINT_MAX);
-  const background = share(dirty_background_ratio);
+  const limit = (bytes: number, percent: number): number => {
+    if (bytes > 0) return Math.ceil(bytes / PAGE_SIZE);
+    return Math.floor((Math.floor((percent * PAGE_SIZE) / 100) * available_memory) / PAGE_SIZE);
+  };
+  let thresh = limit(vm_dirty_bytes, vm_dirty_ratio);
+  let background = limit(dirty_background_bytes, dirty_background_ratio);
+  if (k.current.rt) {
+    thresh += Math.floor(thresh / 4);
+    background += Math.floor(background / 4);
+  }
+  thresh = Math.min(thresh, UINT_MAX);
   return { background: background >= thresh ? Math.floor(thresh / 2) : background, thresh };
 }
+
+function node_dirtyable_memory(pgdat: PgData): number {
+  let free = 0;
+  for (const zone of pgdat.node_zones) if (zone.populated) free += zone_page_state(zone, NR_FREE_PAGES);
+  const cache = node_page_state_pages(pgdat, NR_INACTIVE_FILE) + node_page_state_pages(pgdat, NR_ACTIVE_FILE);
+  return free - Math.min(free, pgdat.totalreserve_pages) + cache;
+}
+
+/** A node's share of the limit for all of memory, in pages. */
+function node_dirty_limit(k: Kernel, pgdat: PgData): number {
+  const { vm_dirty_ratio, vm_dirty_bytes } = k.writeback;
+  const node_memory = node_dirtyable_memory(pgdat);
+  const dirty =
+    vm_dirty_bytes > 0
+      ? Math.floor((Math.ceil(vm_dirty_bytes / PAGE_SIZE) * node_memory) / global_dirtyable_memory(k))
+      : Math.floor((vm_dirty_ratio * node_memory) / 100);
+  return Math.min(k.current.rt ? dirty + Math.floor(dirty / 4) : dirty, UINT_MAX);
+}
+
+/** Whether the node may take more pages that are about to be written to. */
+export function node_dirty_ok(k: Kernel, pgdat: PgData): boolean {
+  const dirty = node_page_state_pages(pgdat, NR_FILE_DIRTY) + node_page_state_pages(pgdat, NR_WRITEBACK);
+  return dirty <= node_dirty_limit(k, pgdat);
+}
+
+/** A ratio and the bytes in its place: whichever was written last counts, the other becomes 0. */
+function ratio_handler(
+  bytes: 'vm_dirty_bytes' | 'dirty_background_bytes',
+  ratio: 'vm_dirty_ratio' | 'dirty_background_ratio',
+): (k: Kernel, table: ctl_table, buffer: string | null) => sysctl_result {
+  return (k, table, buffer) => {
+    const old = k.writeback[ratio];
+    const { err, ...result } = proc_dointvec_minmax(k, table, buffer);
+    if (err !== 0) return failed(err);
+    // dirty_background_ratio says so even if it stays the same.
+    const changed = ratio === 'dirty_background_ratio' || k.writeback[ratio] !== old;
+    if (buffer !== null && changed) k.writeback[bytes] = 0;
+    return result;
+  };
+}
+
+/** Bytes in place of a ratio. What is more pages than 32 bits count is refused. */
+function bytes_handler(
+  bytes: 'vm_dirty_bytes' | 'dirty_background_bytes',
+  ratio: 'vm_dirty_ratio' | 'dirty_background_ratio',
+): (k: Kernel, table: ctl_table, buffer: string | null) => sysctl_result {
+  return (k, table, buffer) => {
+    const old = k.writeback[bytes];
+    const { err, ...result } = proc_dointvec_minmax(k, table, buffer);
+    if (err !== 0) return failed(err);
+    const changed = bytes === 'dirty_background_bytes' || k.writeback[bytes] !== old;
+    if (buffer === null || !changed) return result;
+    if (Math.ceil(k.writeback[bytes] / PAGE_SIZE) > UINT_MAX) {
+      k.writeback[bytes] = old;
+      return failed(-ERANGE);
+    }
+    k.writeback[ratio] = 0;
+    return result;
+  };
+}
+
+export const writeback_table: readonly ctl_table[] = [
+  {
+    procname: 'dirty_background_ratio',
+    data: ({ writeback }) => [writeback.dirty_background_ratio],
+    store: ({ writeback }, _, value) => {
+      writeback.dirty_background_ratio = value;
+    },
+    min: 0,
+    max: 100,
+    proc_handler: ratio_handler('dirty_background_bytes', 'dirty_background_ratio'),
+  },
+  {
+    procname: 'dirty_ratio',
+    data: ({ writeback }) => [writeback.vm_dirty_ratio],
+    store: ({ writeback }, _, value) => {
+      writeback.vm_dirty_ratio = value;
+    },
+    min: 0,
+    max: 100,
+    proc_handler: ratio_handler('vm_dirty_bytes', 'vm_dirty_ratio'),
+  },
+  {
+    procname: 'dirty_background_bytes',
+    data: ({ writeback }) => [writeback.dirty_background_bytes],
+    store: ({ writeback }, _, value) => {
+      writeback.dirty_background_bytes = value;
+    },
+    min: 1,
+    long: true,
+    proc_handler: bytes_handler('dirty_background_bytes', 'dirty_background_ratio'),
+  },
+  {
+    procname: 'dirty_bytes',
+    data: ({ writeback }) => [writeback.vm_dirty_bytes],
+    store: ({ writeback }, _, value) => {
+      writeback.vm_dirty_bytes = value;
+    },
+    min: 2 * PAGE_SIZE,
+    long: true,
+    proc_handler: bytes_handler('vm_dirty_bytes', 'vm_dirty_ratio'),
+  },
+];

@@ -1,10 +1,9 @@
 // When no zone has enough free pages (Linux: mm/page_alloc.c __alloc_pages_slowpath() and what it calls): the request
-// digs into reserves as far as it may, has memory reclaimed and compacted, and at last someone killed.
+// digs into reserves as far as it may, has memory reclaimed and compacted (direct_reclaim.ts), and at last someone killed.
 //
-// Reclaim, compaction and the OOM killer are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
-//
-// Left out: cpusets, zonelists that change meanwhile, psi, sleeping.
+// Left out: the OOM lock, as nobody else is out of memory at the same time; suspended storage; sleeping between attempts.
 
+import { check_retry_cpuset, cpusets_insane_config, read_mems_allowed_begin } from '../cgroup/cpuset.ts';
 import {
   __GFP_ATOMIC,
   __GFP_DIRECT_RECLAIM,
@@ -20,25 +19,23 @@ import {
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
 } from '../include/gfp_types.ts';
-import {
-  MIGRATE_MOVABLE,
-  NR_FREE_PAGES,
-  NR_ZONE_ACTIVE_FILE,
-  NR_ZONE_INACTIVE_FILE,
-  PAGE_ALLOC_COSTLY_ORDER,
-  WMARK_MIN,
-  ZONE_NORMAL,
-} from '../include/mmzone.ts';
+import { MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_NORMAL } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
-import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { panic, WARN_ONCE } from '../lib/bug.ts';
-import { node_isset } from '../lib/nodemask.ts';
+import { in_interrupt, in_serving_softirq, in_task } from '../sched/preempt.ts';
 import { PF_DUMPCORE, PF_MEMALLOC } from '../sched/task.ts';
 import { alloc_context } from './alloc_context.ts';
+import {
+  __alloc_pages_direct_compact,
+  __alloc_pages_direct_reclaim,
+  attempts,
+  for_each_zone_of,
+  should_compact_retry,
+  should_reclaim_retry,
+} from './direct_reclaim.ts';
 import { get_page_from_freelist } from './get_page.ts';
 import { gfp_migratetype } from './gfp.ts';
-import { unreserve_highatomic_pageblock } from './highatomic.ts';
 import {
   ALLOC_CPUSET,
   ALLOC_HIGHATOMIC,
@@ -51,21 +48,43 @@ import {
   ALLOC_WMARK_MIN,
   COMPACT_DEFERRED,
   COMPACT_SKIPPED,
-  DEF_COMPACT_PRIORITY,
   INIT_COMPACT_PRIORITY,
-  MAX_RECLAIM_RETRIES,
 } from './internal.ts';
-import type { Zone } from './mmzone.ts';
-import { drain_all_pages } from './pcp.ts';
-import { first_zones_zonelist } from './prepare_alloc.ts';
-import { __count_vm_events } from './vm_event.ts';
-import { zone_page_state_snapshot } from './vmstat.ts';
+import { first_zone_of, first_zones_zonelist, zones_of } from './prepare_alloc.ts';
 import { warn_alloc } from './warn_alloc.ts';
-import { __zone_watermark_ok } from './watermark_check.ts';
 
-/** The zones that the request may use. */
-function* for_each_zone_of(ac: alloc_context): Generator<Zone> {
-  for (const zone of ac.zones) if (ac.nodemask === null || node_isset(zone.nid, ac.nodemask)) yield zone;
+// What an attempt can come to when it is not a page.
+/** It is over. */
+const NOPAGE = -1;
+/** From the start, as nodes or zonelists have changed under the request. */
+const RESTART = -2;
+/** Once more. */
+const RETRY = -3;
+
+/** One request. */
+class slow_request {
+  readonly gfp: gfp_t;
+  readonly order: number;
+  readonly ac: alloc_context;
+  alloc_flags = 0;
+  readonly state = new attempts();
+  readonly can_direct_reclaim: boolean;
+  readonly costly_order: boolean;
+  readonly can_compact: boolean;
+  readonly cpuset_mems_cookie: number;
+  readonly zonelist_iter_cookie: number;
+
+  constructor(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context) {
+    this.gfp = gfp;
+    this.order = order;
+    this.ac = ac;
+    this.can_direct_reclaim = (gfp & __GFP_DIRECT_RECLAIM) !== 0;
+    this.costly_order = order > PAGE_ALLOC_COSTLY_ORDER;
+    // Compaction migrates pages, which may mean to write them.
+    this.can_compact = (gfp & __GFP_IO) !== 0;
+    this.cpuset_mems_cookie = read_mems_allowed_begin(k);
+    this.zonelist_iter_cookie = k.zonelists.zonelist_update_seq;
+  }
 }
 
 /** One wake-up for each node. */
@@ -94,7 +113,7 @@ export function gfp_to_alloc_flags(k: Kernel, gfp: gfp_t, order: number): number
       if (order > 0 && (alloc_flags & ALLOC_MIN_RESERVE) !== 0) alloc_flags |= ALLOC_HIGHATOMIC;
     }
     if ((alloc_flags & ALLOC_MIN_RESERVE) !== 0) alloc_flags &= ~ALLOC_CPUSET;
-  } else if (k.current.rt) {
+  } else if (k.current.rt && in_task(k)) {
     alloc_flags |= ALLOC_MIN_RESERVE;
   }
   return gfp_to_alloc_flags_cma(k, gfp, alloc_flags);
@@ -104,123 +123,132 @@ export function gfp_to_alloc_flags(k: Kernel, gfp: gfp_t, order: number): number
 function __gfp_pfmemalloc_flags(k: Kernel, gfp: gfp_t): number {
   if ((gfp & __GFP_NOMEMALLOC) !== 0) return 0;
   if ((gfp & __GFP_MEMALLOC) !== 0) return ALLOC_NO_WATERMARKS;
-  if ((k.current.flags & PF_MEMALLOC) !== 0) return ALLOC_NO_WATERMARKS;
+  const memalloc = (k.current.flags & PF_MEMALLOC) !== 0;
+  if (in_serving_softirq(k) && memalloc) return ALLOC_NO_WATERMARKS;
+  if (in_interrupt(k)) return 0;
+  if (memalloc) return ALLOC_NO_WATERMARKS;
   return k.current.oom_victim ? ALLOC_OOM : 0;
 }
 
-/** Linux: gfp_compaction_allowed(): compaction migrates pages, which may mean to write them. */
-const gfp_compaction_allowed = (gfp: gfp_t): boolean => (gfp & __GFP_IO) !== 0;
+/** Whether the search failed for no other reason than that nodes or zonelists changed under it. */
+const changed_meanwhile = (k: Kernel, r: slow_request): boolean =>
+  check_retry_cpuset(k, r.cpuset_mems_cookie, r.ac) || k.zonelists.zonelist_update_seq !== r.zonelist_iter_cookie;
 
-/** Runs `what` as one who frees memory: what it allocates itself ignores watermarks. */
-function memalloc_noreclaim<T>(k: Kernel, what: () => T): T {
-  const saved = k.current.flags & PF_MEMALLOC;
-  k.current.flags |= PF_MEMALLOC;
-  const result = what();
-  k.current.flags = (k.current.flags & ~PF_MEMALLOC) | saved;
-  return result;
-}
+/** Linux: WARN_ON_ONCE_GFP(). */
+const warn_once_gfp = (k: Kernel, condition: boolean, gfp: gfp_t, where: string): boolean =>
+  condition && ((gfp & __GFP_NOWARN) !== 0 || WARN_ONCE(k, true, `mm/page_alloc.c:${where}`));
 
-/** What the attempts of one request have come to. */
-class attempts {
-  did_some_progress = 0;
-  compact_result = COMPACT_SKIPPED;
-  compact_priority = DEF_COMPACT_PRIORITY;
-  no_progress_loops = 0;
-}
-
-function __alloc_pages_direct_compact(
-  k: Kernel,
-  gfp: gfp_t,
-  order: number,
-  alloc_flags: number,
-  ac: alloc_context,
-  prio: number,
-  state: attempts,
-): pfn_t {
-  const { reclaim } = k.page_alloc;
-  if (order === 0) return -1;
-  state.compact_result =
-    reclaim === null
-      ? COMPACT_SKIPPED
-      : memalloc_noreclaim(k, () => reclaim.try_to_compact_pages(k, gfp, order, alloc_flags, ac, prio));
-  if (state.compact_result === COMPACT_SKIPPED) return -1;
-  __count_vm_events(k, COMPACTSTALL, 1);
-  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
-  __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
-  return pfn;
-}
-
-function __alloc_pages_direct_reclaim(
-  k: Kernel,
-  gfp: gfp_t,
-  order: number,
-  alloc_flags: number,
-  ac: alloc_context,
-  state: attempts,
-): pfn_t {
-  const { reclaim } = k.page_alloc;
-  state.did_some_progress =
-    reclaim === null ? 0 : memalloc_noreclaim(k, () => reclaim.try_to_free_pages(k, ac, order, gfp));
-  if (state.did_some_progress === 0) return -1;
-  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
-  if (pfn >= 0) return pfn;
-  // What was freed may sit on per-cpu lists, or be held back.
-  unreserve_highatomic_pageblock(k, ac, false);
-  drain_all_pages(k, null);
-  return get_page_from_freelist(k, gfp, order, alloc_flags, ac);
-}
-
-/** Without swap only the file cache can be reclaimed. A zone without any is judged by what is free. */
-function zone_reclaimable_pages(k: Kernel, zone: Zone): number {
-  const file =
-    zone_page_state_snapshot(k, zone, NR_ZONE_INACTIVE_FILE) + zone_page_state_snapshot(k, zone, NR_ZONE_ACTIVE_FILE);
-  return file > 0 ? file : zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
-}
-
-/** Whether reclaim could still bring about enough free pages. If not, all that was held back is given up. */
-function should_reclaim_retry(
-  k: Kernel,
-  order: number,
-  ac: alloc_context,
-  alloc_flags: number,
-  state: attempts,
-): boolean {
-  if (state.did_some_progress > 0 && order <= PAGE_ALLOC_COSTLY_ORDER) state.no_progress_loops = 0;
-  else state.no_progress_loops++;
-  if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) {
-    for (const zone of for_each_zone_of(ac)) {
-      const available = zone_reclaimable_pages(k, zone) + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
-      const min_wmark = zone._watermark(WMARK_MIN) + zone.watermark_boost;
-      if (__zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available)) return true;
-    }
-  }
-  return unreserve_highatomic_pageblock(k, ac, true);
+/** First from the nodes of the cpuset, then from any. */
+function __alloc_pages_cpuset_fallback(k: Kernel, r: slow_request, alloc_flags: number): pfn_t {
+  const pfn = get_page_from_freelist(k, r.gfp, r.order, alloc_flags | ALLOC_CPUSET, r.ac);
+  return pfn >= 0 ? pfn : get_page_from_freelist(k, r.gfp, r.order, alloc_flags, r.ac);
 }
 
 /** The OOM killer, where killing someone would help this request. */
-function __alloc_pages_may_oom(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context, state: attempts): pfn_t {
+function __alloc_pages_may_oom(k: Kernel, r: slow_request): pfn_t {
+  const { gfp, order, ac, state } = r;
   state.did_some_progress = 0;
   const last = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
   const pfn = get_page_from_freelist(k, last, order, ALLOC_WMARK_HIGH | ALLOC_CPUSET, ac);
   if (pfn >= 0) return pfn;
-  if ((k.current.flags & PF_DUMPCORE) !== 0 || order > PAGE_ALLOC_COSTLY_ORDER) return -1;
-  if ((gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) !== 0 || ac.highest_zoneidx < ZONE_NORMAL) return -1;
+  if ((k.current.flags & PF_DUMPCORE) !== 0 || r.costly_order) return NOPAGE;
+  if ((gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) !== 0 || ac.highest_zoneidx < ZONE_NORMAL) return NOPAGE;
   const nofail = (gfp & __GFP_NOFAIL) !== 0;
-  if (k.page_alloc.reclaim?.out_of_memory(k, ac, gfp, order) !== true) return -1;
+  const killed = k.page_alloc.reclaim?.out_of_memory(k, ac, gfp, order) === true;
+  if (!killed && !warn_once_gfp(k, nofail, gfp, '4526 __alloc_pages_may_oom')) return NOPAGE;
   state.did_some_progress = 1;
-  return nofail ? get_page_from_freelist(k, gfp, order, ALLOC_NO_WATERMARKS | ALLOC_CPUSET, ac) : -1;
+  return nofail ? __alloc_pages_cpuset_fallback(k, r, ALLOC_NO_WATERMARKS) : NOPAGE;
+}
+
+/** The first attempt with all the flags that the request is entitled to. */
+function first_attempt(k: Kernel, r: slow_request): pfn_t {
+  const { gfp, order, ac, state } = r;
+  r.alloc_flags = gfp_to_alloc_flags(k, gfp, order);
+  ac.zones = zones_of(k, ac);
+  first_zones_zonelist(ac);
+  if (ac.preferred >= ac.zones.length) return NOPAGE;
+  if (cpusets_insane_config(k) && (gfp & __GFP_HARDWALL) !== 0) {
+    if (first_zone_of(ac.zones, k.current.mems_allowed) >= ac.zones.length) return NOPAGE;
+  }
+  if ((r.alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
+  const pfn = get_page_from_freelist(k, gfp, order, r.alloc_flags, ac);
+  if (pfn >= 0) return pfn;
+
+  // For large blocks there is likely enough memory, but scattered.
+  const compact_first = r.costly_order || (order > 0 && ac.migratetype !== MIGRATE_MOVABLE);
+  if (!r.can_direct_reclaim || !r.can_compact || !compact_first || __gfp_pfmemalloc_flags(k, gfp) !== 0) return RETRY;
+  const compacted = __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, INIT_COMPACT_PRIORITY, state);
+  if (compacted >= 0) return compacted;
+  if (r.costly_order && (gfp & __GFP_NORETRY) !== 0) {
+    if (state.compact_result === COMPACT_SKIPPED || state.compact_result === COMPACT_DEFERRED) return NOPAGE;
+    if ((gfp & __GFP_THISNODE) !== 0) return NOPAGE;
+    state.compact_priority = INIT_COMPACT_PRIORITY;
+  }
+  return RETRY;
+}
+
+/** One round of reclaim, compaction and killing. */
+function next_attempt(k: Kernel, r: slow_request): pfn_t {
+  const { gfp, order, ac, state } = r;
+  if (changed_meanwhile(k, r)) return RESTART;
+  if ((r.alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
+  const reserve_flags = __gfp_pfmemalloc_flags(k, gfp);
+  if (reserve_flags !== 0) {
+    r.alloc_flags = gfp_to_alloc_flags_cma(k, gfp, reserve_flags) | (r.alloc_flags & ALLOC_KSWAPD);
+  }
+  // The system's own urgent needs go before the wishes of users.
+  if ((r.alloc_flags & ALLOC_CPUSET) === 0 || reserve_flags !== 0) {
+    ac.nodemask = null;
+    first_zones_zonelist(ac);
+  }
+  let pfn = get_page_from_freelist(k, gfp, order, r.alloc_flags, ac);
+  if (pfn >= 0) return pfn;
+  if (!r.can_direct_reclaim || (k.current.flags & PF_MEMALLOC) !== 0) return NOPAGE;
+
+  pfn = __alloc_pages_direct_reclaim(k, gfp, order, r.alloc_flags, ac, state);
+  if (pfn >= 0) return pfn;
+  pfn = __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, state.compact_priority, state);
+  if (pfn >= 0) return pfn;
+  if ((gfp & __GFP_NORETRY) !== 0) return NOPAGE;
+  if (r.costly_order && (!r.can_compact || (gfp & __GFP_RETRY_MAYFAIL) === 0)) return NOPAGE;
+  if (should_reclaim_retry(k, order, ac, r.alloc_flags, state)) return RETRY;
+  if (state.did_some_progress > 0 && r.can_compact && should_compact_retry(k, ac, order, r.alloc_flags, state)) {
+    return RETRY;
+  }
+  if (changed_meanwhile(k, r)) return RESTART;
+
+  pfn = __alloc_pages_may_oom(k, r);
+  if (pfn >= 0) return pfn;
+  const spent = (r.alloc_flags & ALLOC_OOM) !== 0 || (gfp & __GFP_NOMEMALLOC) !== 0;
+  if (k.current.oom_victim && spent) return NOPAGE;
+  if (state.did_some_progress === 0) return NOPAGE;
+  state.no_progress_loops = 0;
+  return k.page_alloc.reclaim === null ? NOPAGE : RETRY;
 }
 
 /** A request that must not fail, though nothing is left to try. */
-function retry_nofail(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): pfn_t {
-  if ((gfp & __GFP_NOWARN) === 0) {
-    WARN_ONCE(k, (k.current.flags & PF_MEMALLOC) !== 0, 'mm/page_alloc.c:5375 __alloc_pages_slowpath');
-    WARN_ONCE(k, order > PAGE_ALLOC_COSTLY_ORDER, 'mm/page_alloc.c:5383 __alloc_pages_slowpath');
-  }
-  const pfn = get_page_from_freelist(k, gfp, order, ALLOC_MIN_RESERVE | ALLOC_CPUSET, ac);
+function retry_nofail(k: Kernel, r: slow_request): pfn_t {
+  const { gfp } = r;
+  warn_once_gfp(k, (k.current.flags & PF_MEMALLOC) !== 0, gfp, '5375 __alloc_pages_slowpath');
+  warn_once_gfp(k, r.costly_order, gfp, '5383 __alloc_pages_slowpath');
+  const pfn = __alloc_pages_cpuset_fallback(k, r, ALLOC_MIN_RESERVE);
+  if (pfn >= 0) return pfn;
   // Differs from Linux, which goes on for ever: with no one to free memory, nothing can change.
-  if (pfn < 0 && k.page_alloc.reclaim === null) panic(k, 'System is deadlocked on memory');
-  return pfn;
+  if (k.page_alloc.reclaim === null) panic(k, 'System is deadlocked on memory');
+  return RETRY;
+}
+
+/** All that is tried with one view of nodes and zonelists. */
+function attempt(k: Kernel, r: slow_request): pfn_t {
+  let result = first_attempt(k, r);
+  for (;;) {
+    while (result === RETRY) result = next_attempt(k, r);
+    if (result !== NOPAGE) return result;
+    if (changed_meanwhile(k, r)) return RESTART;
+    if ((r.gfp & __GFP_NOFAIL) === 0) return NOPAGE;
+    if (warn_once_gfp(k, !r.can_direct_reclaim, r.gfp, '5367 __alloc_pages_slowpath')) return NOPAGE;
+    result = retry_nofail(k, r);
+  }
 }
 
 /**
@@ -231,77 +259,11 @@ export function __alloc_pages_slowpath(k: Kernel, gfp: gfp_t, order: number, fas
   const ac = new alloc_context();
   Object.assign(ac, fast);
   ac.spread_dirty_pages = false;
-  const can_direct_reclaim = (gfp & __GFP_DIRECT_RECLAIM) !== 0;
-  const can_compact = gfp_compaction_allowed(gfp);
-  const costly_order = order > PAGE_ALLOC_COSTLY_ORDER;
-  const state = new attempts();
-
-  if (can_direct_reclaim && (gfp & __GFP_ATOMIC) !== 0) {
-    WARN_ONCE(k, true, 'mm/page_alloc.c:5118 __alloc_pages_slowpath');
-    gfp &= ~__GFP_ATOMIC;
-  }
-  let alloc_flags = gfp_to_alloc_flags(k, gfp, order);
-  first_zones_zonelist(ac);
-  let pfn = -1;
-  let nopage = ac.preferred >= ac.zones.length;
-  if (!nopage) {
-    if ((alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
-    pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
-    if (pfn >= 0) return pfn;
-
-    // For large blocks there is likely enough memory, but scattered.
-    const compact_first = costly_order || (order > 0 && ac.migratetype !== MIGRATE_MOVABLE);
-    if (can_direct_reclaim && can_compact && compact_first && __gfp_pfmemalloc_flags(k, gfp) === 0) {
-      pfn = __alloc_pages_direct_compact(k, gfp, order, alloc_flags, ac, INIT_COMPACT_PRIORITY, state);
-      if (pfn >= 0) return pfn;
-      if (costly_order && (gfp & __GFP_NORETRY) !== 0) {
-        const hopeless = state.compact_result === COMPACT_SKIPPED || state.compact_result === COMPACT_DEFERRED;
-        nopage = hopeless || (gfp & __GFP_THISNODE) !== 0;
-        state.compact_priority = INIT_COMPACT_PRIORITY;
-      }
-    }
-  }
-
-  for (;;) {
-    while (!nopage) {
-      if ((alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
-      const reserve_flags = __gfp_pfmemalloc_flags(k, gfp);
-      if (reserve_flags !== 0) {
-        alloc_flags = gfp_to_alloc_flags_cma(k, gfp, reserve_flags) | (alloc_flags & ALLOC_KSWAPD);
-      }
-      // The system's own urgent needs go before the wishes of users.
-      if ((alloc_flags & ALLOC_CPUSET) === 0 || reserve_flags !== 0) {
-        ac.nodemask = null;
-        first_zones_zonelist(ac);
-      }
-      pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
-      if (pfn >= 0) return pfn;
-      if (!can_direct_reclaim || (k.current.flags & PF_MEMALLOC) !== 0) break;
-
-      pfn = __alloc_pages_direct_reclaim(k, gfp, order, alloc_flags, ac, state);
-      if (pfn >= 0) return pfn;
-      pfn = __alloc_pages_direct_compact(k, gfp, order, alloc_flags, ac, state.compact_priority, state);
-      if (pfn >= 0) return pfn;
-      if ((gfp & __GFP_NORETRY) !== 0) break;
-      if (costly_order && (!can_compact || (gfp & __GFP_RETRY_MAYFAIL) === 0)) break;
-      if (should_reclaim_retry(k, order, ac, alloc_flags, state)) continue;
-
-      pfn = __alloc_pages_may_oom(k, gfp, order, ac, state);
-      if (pfn >= 0) return pfn;
-      const spent = (alloc_flags & ALLOC_OOM) !== 0 || (gfp & __GFP_NOMEMALLOC) !== 0;
-      if (k.current.oom_victim && spent) break;
-      if (state.did_some_progress === 0) break;
-      state.no_progress_loops = 0;
-    }
-    if ((gfp & __GFP_NOFAIL) === 0) break;
-    if (!can_direct_reclaim) {
-      WARN_ONCE(k, (gfp & __GFP_NOWARN) === 0, 'mm/page_alloc.c:5367 __alloc_pages_slowpath');
-      break;
-    }
-    pfn = retry_nofail(k, gfp, order, ac);
-    if (pfn >= 0) return pfn;
-    nopage = false;
-  }
-  warn_alloc(k, gfp, ac.nodemask, `page allocation failure: order:${order}`);
-  return -1;
+  const both = __GFP_ATOMIC | __GFP_DIRECT_RECLAIM;
+  if (WARN_ONCE(k, (gfp & both) === both, 'mm/page_alloc.c:5118 __alloc_pages_slowpath')) gfp &= ~__GFP_ATOMIC;
+  let pfn: pfn_t;
+  do pfn = attempt(k, new slow_request(k, gfp, order, ac));
+  while (pfn === RESTART);
+  if (pfn < 0) warn_alloc(k, gfp, ac.nodemask, `page allocation failure: order:${order}`);
+  return pfn;
 }

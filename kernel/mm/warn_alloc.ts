@@ -2,6 +2,7 @@
 //
 // Left out: the call trace, the state of all memory.
 
+import { cpuset_print_current_mems_allowed } from '../cgroup/cpuset.ts';
 import { __GFP_DMA, __GFP_NOWARN } from '../include/gfp_types.ts';
 import { ZONE_DMA } from '../include/mmzone.ts';
 import type { gfp_t } from '../include/types.ts';
@@ -38,6 +39,5 @@ export function warn_alloc(k: Kernel, gfp: gfp_t, nodemask: nodemask_t | null, w
   if ((gfp & __GFP_DMA) !== 0 && !has_managed_dma(k)) return;
   const mode = `mode:${hex(gfp)}(${format_gfp(gfp)})`;
   const nodes = nodemask === null ? '(null)' : bitmap_list(nodemask);
-  const allowed = bitmap_list(k.node_states.N_MEMORY);
-  pr_warn(k, `${k.current.comm}: ${what}, ${mode}, nodemask=${nodes},cpuset=/,mems_allowed=${allowed}`);
+  pr_warn(k, `${k.current.comm}: ${what}, ${mode}, nodemask=${nodes}${cpuset_print_current_mems_allowed(k)}`);
 }

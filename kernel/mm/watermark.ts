@@ -122,7 +122,7 @@ export function setup_per_zone_wmarks(k: Kernel): void {
 }
 
 /** Node reclaim spares this much of a node's page cache and slab. */
-function setup_node_reclaim_ratios(k: Kernel): void {
+export function setup_node_reclaim_ratios(k: Kernel): void {
   const { sysctl_min_unmapped_ratio, sysctl_min_slab_ratio } = k.watermark;
   for (const pgdat of for_each_online_pgdat(k)) {
     pgdat.min_unmapped_pages = 0;

@@ -104,7 +104,6 @@ export function has_free_block(zone: Zone, order: number, alloc_flags: number): 
   return false;
 }
 
-/** @public */
 export const zone_watermark_ok = (
   zone: Zone,
   order: number,

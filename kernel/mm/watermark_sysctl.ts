@@ -1,7 +1,5 @@
 // The sysctls of the page allocator, and what follows when one is written or read (Linux: kernel/sysctl.c vm_table[],
 // mm/page_alloc.c *_sysctl_handler()).
-//
-// Left out: min_unmapped_ratio and min_slab_ratio, which are node reclaim's.
 
 import { configured_zones } from '../fs/proc/zones.ts';
 import { EINVAL } from '../include/types.ts';

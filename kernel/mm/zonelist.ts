@@ -48,6 +48,8 @@ export class ZonelistState {
   policy_zone = 0;
   vm_total_pages = 0;
   nr_online_nodes = 1;
+  /** Counts rebuilds, by two; odd while one is under way. */
+  zonelist_update_seq = 0;
   /**
    * For the allocator: by (node * 2 + list) * 4 + highest zone index, the zones of that list up to that index.
    * Differs from Linux: it looks zones up here, and not in the list in RAM.
@@ -205,8 +207,10 @@ function mminit_verify_zonelist(k: Kernel): void {
 }
 
 export function build_all_zonelists(k: Kernel): void {
+  k.zonelists.zonelist_update_seq++;
   k.zonelists.node_load.length = 0;
   for (const nid of for_each_node_mask(k.node_possible_map)) build_zonelists(k, k.node_data[nid]!);
+  k.zonelists.zonelist_update_seq++;
 
   // The pagesets that CPUs have until setup_per_cpu_pageset(), and zones without memory have for good.
   for (const cpu of for_each_possible_cpu(k)) {

@@ -1,7 +1,11 @@
 // The task that runs (Linux: include/linux/sched.h), as far as memory management asks: before there is a scheduler, the
 // boot CPU's idle task.
 
+import type { cpuset } from '../cgroup/cpuset.ts';
+import { NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
+
 export const PF_IDLE = 0x00000002;
+export const PF_EXITING = 0x00000004;
 export const PF_DUMPCORE = 0x00000200;
 export const PF_MEMALLOC = 0x00000800;
 export const PF_MEMALLOC_NOFS = 0x00040000;
@@ -20,6 +24,14 @@ export class task_struct {
   non_block_count = 0;
   /** How often fs_reclaim is held: mm/fs_reclaim.ts. */
   fs_reclaim_depth = 0;
+  /** The nodes that its cpuset allows. Every node until cpuset_init_smp(). */
+  mems_allowed: nodemask_t = NODE_MASK_ALL();
+  /** Counts changes of mems_allowed, by two; odd while one is under way. */
+  mems_allowed_seq = 0;
+  /** null: the top one. */
+  cpuset: cpuset | null = null;
+  /** Has been killed, and does not know yet. */
+  fatal_signal_pending = false;
   /** signal->oom_mm: chosen by the OOM killer. */
   oom_victim = false;
 

@@ -1,5 +1,6 @@
 // A kernel whose page allocator runs: nodes and zones from a drawing, then what start_kernel() does up to the initcalls.
 
+import { cpuset_init_smp } from '../../kernel/cgroup/cpuset.ts';
 import { recorder } from '../../kernel/config.ts';
 import { __GFP_BITS_MASK } from '../../kernel/include/gfp_types.ts';
 import { MAX_ORDER, MIGRATE_TYPES } from '../../kernel/include/mmzone.ts';
@@ -21,6 +22,7 @@ export function drawnAllocator(drawn: Drawn): Kernel {
   setup_per_cpu_pageset(k);
   init_per_zone_wmark_min(k);
   k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
+  cpuset_init_smp(k);
   return k;
 }
 

@@ -9,6 +9,8 @@ import { sysctl_aliases } from '../../init/early_params.ts';
 import { parse_args } from '../../init/params.ts';
 import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_warn } from '../../lib/printk.ts';
+import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
+import { writeback_table } from '../../mm/page_writeback.ts';
 import { vm_table } from '../../mm/watermark_sysctl.ts';
 import type { ctl_table } from '../../sysctl.ts';
 
@@ -16,20 +18,21 @@ const VM = 'sys/vm/';
 
 /** Files of /proc/sys/vm that 6.1 has as well. */
 const vm_elsewhere: readonly string[] = `
-  admin_reserve_kbytes compact_memory compact_unevictable_allowed compaction_proactiveness dirty_background_bytes
-  dirty_background_ratio dirty_bytes dirty_expire_centisecs dirty_ratio dirty_writeback_centisecs
+  admin_reserve_kbytes compact_memory compact_unevictable_allowed compaction_proactiveness dirty_expire_centisecs dirty_writeback_centisecs
   dirtytime_expire_seconds drop_caches extfrag_threshold hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
-  legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery min_slab_ratio min_unmapped_ratio
+  legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
   mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
   numa_stat numa_zonelist_order oom_dump_tasks oom_kill_allocating_task overcommit_kbytes overcommit_memory
   overcommit_ratio page-cluster page_lock_unfairness panic_on_oom stat_interval stat_refresh swappiness
-  unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure zone_reclaim_mode`
+  unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure`
   .trim()
   .split(/\s+/);
 const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', 'kernel', 'net', 'user'];
 
+const vm_files: readonly ctl_table[] = [...vm_table, ...node_reclaim_table, ...writeback_table];
+
 /** @param path within /proc, such as sys/vm/min_free_kbytes */
-const lookup = (path: string): ctl_table | undefined => vm_table.find(({ procname }) => path === `${VM}${procname}`);
+const lookup = (path: string): ctl_table | undefined => vm_files.find(({ procname }) => path === `${VM}${procname}`);
 
 const is_elsewhere = (path: string): boolean => {
   const [, directory, name] = path.split('/');

@@ -1,0 +1,187 @@
+// What a request that may wait does before it gives up (Linux: mm/page_alloc.c __alloc_pages_direct_reclaim(),
+// __alloc_pages_direct_compact(), should_reclaim_retry(), should_compact_retry(); mm/compaction.c
+// compaction_zonelist_suitable()): memory is reclaimed and compacted, as long as there is a chance that it helps.
+//
+// Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
+//
+// Left out: psi, the page that compaction may capture, cpusets' meter of memory pressure, sleeping.
+
+import {
+  NR_FREE_PAGES,
+  NR_ZONE_ACTIVE_FILE,
+  NR_ZONE_INACTIVE_FILE,
+  PAGE_ALLOC_COSTLY_ORDER,
+  WMARK_LOW,
+  WMARK_MIN,
+} from '../include/mmzone.ts';
+import type { gfp_t, pfn_t } from '../include/types.ts';
+import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
+import type { Kernel } from '../kernel.ts';
+import { node_isset } from '../lib/nodemask.ts';
+import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
+import type { alloc_context } from './alloc_context.ts';
+import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
+import { get_page_from_freelist } from './get_page.ts';
+import { unreserve_highatomic_pageblock } from './highatomic.ts';
+import {
+  ALLOC_CMA,
+  ALLOC_WMARK_MASK,
+  COMPACT_COMPLETE,
+  COMPACT_CONTENDED,
+  COMPACT_DEFERRED,
+  COMPACT_PARTIAL_SKIPPED,
+  COMPACT_SKIPPED,
+  COMPACT_SUCCESS,
+  DEF_COMPACT_PRIORITY,
+  MAX_COMPACT_RETRIES,
+  MAX_RECLAIM_RETRIES,
+  MIN_COMPACT_COSTLY_PRIORITY,
+  MIN_COMPACT_PRIORITY,
+} from './internal.ts';
+import type { Zone } from './mmzone.ts';
+import { drain_all_pages } from './pcp.ts';
+import { __count_vm_events } from './vm_event.ts';
+import { zone_page_state_snapshot } from './vmstat.ts';
+import { __zone_watermark_ok, wmark_pages, zone_watermark_ok } from './watermark_check.ts';
+
+/** What the attempts of one request have come to. */
+export class attempts {
+  did_some_progress = 0;
+  no_progress_loops = 0;
+  compact_result = COMPACT_SKIPPED;
+  compact_priority = DEF_COMPACT_PRIORITY;
+  compaction_retries = 0;
+}
+
+/** The zones that the request may use. */
+export function* for_each_zone_of(ac: alloc_context): Generator<Zone> {
+  for (const zone of ac.zones) if (ac.nodemask === null || node_isset(zone.nid, ac.nodemask)) yield zone;
+}
+
+export function __alloc_pages_direct_compact(
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  alloc_flags: number,
+  ac: alloc_context,
+  prio: number,
+  state: attempts,
+): pfn_t {
+  if (order === 0) return -1;
+  const flags = memalloc_noreclaim_save(k);
+  state.compact_result =
+    k.page_alloc.reclaim?.try_to_compact_pages(k, gfp, order, alloc_flags, ac, prio) ?? COMPACT_SKIPPED;
+  memalloc_noreclaim_restore(k, flags);
+  if (state.compact_result === COMPACT_SKIPPED) return -1;
+  __count_vm_events(k, COMPACTSTALL, 1);
+  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
+  return pfn;
+}
+
+function __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): number {
+  fs_reclaim_acquire(k, gfp);
+  const flags = memalloc_noreclaim_save(k);
+  const progress = k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0;
+  memalloc_noreclaim_restore(k, flags);
+  fs_reclaim_release(k, gfp);
+  return progress;
+}
+
+export function __alloc_pages_direct_reclaim(
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  alloc_flags: number,
+  ac: alloc_context,
+  state: attempts,
+): pfn_t {
+  state.did_some_progress = __perform_reclaim(k, gfp, order, ac);
+  if (state.did_some_progress === 0) return -1;
+  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  if (pfn >= 0) return pfn;
+  // What was freed may sit on per-cpu lists, or be held back.
+  unreserve_highatomic_pageblock(k, ac, false);
+  drain_all_pages(k, null);
+  return get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+}
+
+/** Without swap only the file cache can be reclaimed. A zone without any is judged by what is free. */
+function zone_reclaimable_pages(k: Kernel, zone: Zone): number {
+  const file =
+    zone_page_state_snapshot(k, zone, NR_ZONE_INACTIVE_FILE) + zone_page_state_snapshot(k, zone, NR_ZONE_ACTIVE_FILE);
+  return file > 0 ? file : zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
+}
+
+/** Whether reclaim could still bring about enough free pages. If not, all that was held back is given up. */
+export function should_reclaim_retry(
+  k: Kernel,
+  order: number,
+  ac: alloc_context,
+  alloc_flags: number,
+  state: attempts,
+): boolean {
+  if (state.did_some_progress > 0 && order <= PAGE_ALLOC_COSTLY_ORDER) state.no_progress_loops = 0;
+  else state.no_progress_loops++;
+  if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) {
+    for (const zone of for_each_zone_of(ac)) {
+      const available = zone_reclaimable_pages(k, zone) + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
+      const min_wmark = wmark_pages(zone, WMARK_MIN);
+      if (__zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available)) return true;
+    }
+  }
+  return unreserve_highatomic_pageblock(k, ac, true);
+}
+
+/** Room that compaction needs: twice the block. */
+const compact_gap = (order: number): number => 2 << order;
+
+/** Linux: __compaction_suitable() says COMPACT_CONTINUE: no block is there yet, and enough single pages would be. */
+function compaction_could_go_on(
+  zone: Zone,
+  order: number,
+  alloc_flags: number,
+  highest_zoneidx: number,
+  wmark_target: number,
+): boolean {
+  const mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK);
+  if (zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)) return false;
+  const watermark = wmark_pages(zone, order > PAGE_ALLOC_COSTLY_ORDER ? WMARK_LOW : WMARK_MIN) + compact_gap(order);
+  return __zone_watermark_ok(zone, 0, watermark, highest_zoneidx, ALLOC_CMA, wmark_target);
+}
+
+/** A part of what can be reclaimed counts, as not all of it should go for one block. */
+function compaction_zonelist_suitable(k: Kernel, ac: alloc_context, order: number, alloc_flags: number): boolean {
+  for (const zone of for_each_zone_of(ac)) {
+    const reclaimable = Math.floor(zone_reclaimable_pages(k, zone) / order);
+    const available = reclaimable + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
+    if (compaction_could_go_on(zone, order, alloc_flags, ac.highest_zoneidx, available)) return true;
+  }
+  return false;
+}
+
+/** Whether to reclaim and compact once more, perhaps at a higher priority (a lower number). */
+export function should_compact_retry(
+  k: Kernel,
+  ac: alloc_context,
+  order: number,
+  alloc_flags: number,
+  state: attempts,
+): boolean {
+  const { compact_result } = state;
+  if (order === 0 || k.current.fatal_signal_pending) return false;
+  if (compact_result === COMPACT_SUCCESS) state.compaction_retries++;
+  if (compact_result === COMPACT_SKIPPED) return compaction_zonelist_suitable(k, ac, order, alloc_flags);
+  const costly = order > PAGE_ALLOC_COSTLY_ORDER;
+  const gave_up =
+    compact_result === COMPACT_COMPLETE ||
+    compact_result === COMPACT_DEFERRED ||
+    compact_result === COMPACT_CONTENDED ||
+    compact_result === COMPACT_PARTIAL_SKIPPED;
+  const max_retries = costly ? MAX_COMPACT_RETRIES / 4 : MAX_COMPACT_RETRIES;
+  if (!gave_up && state.compaction_retries <= max_retries) return true;
+  if (state.compact_priority <= (costly ? MIN_COMPACT_COSTLY_PRIORITY : MIN_COMPACT_PRIORITY)) return false;
+  state.compact_priority--;
+  state.compaction_retries = 0;
+  return true;
+}
