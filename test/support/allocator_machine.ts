@@ -130,10 +130,7 @@ const anyHole = fc.oneof(
   fc.constantFrom(512, 1024, 4096),
 );
 
-/**
- * Nodes in ascending order. Where one comes again, borders are multiples of a pageblock: Linux takes it for granted that
- * the pages of a pageblock that a zone spans are of that zone.
- */
+/** Nodes in ascending order, or node 0 once more behind the others. */
 const anyLow = (max: number): fc.Arbitrary<Piece[]> =>
   plain({
     first: fc.integer({ min: SMALLEST, max: SMALLEST + max }),
@@ -141,16 +138,28 @@ const anyLow = (max: number): fc.Arbitrary<Piece[]> =>
     again: fc.boolean(),
   }).map(({ first, rest, again }) => {
     const pieces = [{ nid: 0, hole: 0, pages: first }, ...rest.map((one, i) => ({ nid: i + 1, ...one }))];
-    if (!again || pieces.length < 2) return pieces;
-    const whole = (n: number): number => Math.ceil(n / 512) * 512;
-    return [...pieces, { nid: 0, hole: 0, pages: 600 }].map(({ nid, hole, pages }) => ({
-      nid,
-      hole: whole(hole),
-      pages: whole(pages),
-    }));
+    return again && pieces.length > 1 ? [...pieces, { nid: 0, hole: 0, pages: 600 }] : pieces;
   });
 
-/** @param max pages of a piece */
+/** Whether a node has memory on both sides of another's. Its zones then span what is between. */
+const takesTurns = (low: readonly Piece[], high: readonly Piece[]): boolean => {
+  const nids = [...low, ...high].map(({ nid }) => nid);
+  return nids.some((nid, i) => nids.indexOf(nid) < i && nids[i - 1] !== nid);
+};
+
+/** To whole pageblocks. */
+const rounded = (pieces: readonly Piece[]): Piece[] =>
+  pieces.map(({ nid, hole, pages }) => ({
+    nid,
+    hole: Math.ceil(hole / 512) * 512,
+    pages: Math.ceil(pages / 512) * 512,
+  }));
+
+/**
+ * Where zones span each other's memory, borders are those of pageblocks: Linux takes it for granted that the pages of a
+ * pageblock that a zone spans are of that zone, and without DEBUG_VM puts another's on its lists.
+ * @param max pages of a piece
+ */
 export const anyTopology = (max: number): fc.Arbitrary<Topology> =>
   plain({
     low: anyLow(max),
@@ -163,4 +172,4 @@ export const anyTopology = (max: number): fc.Arbitrary<Topology> =>
     movable: fc.constantFrom(0, 0, 0, 25, 50),
     huge_pages: fc.boolean(),
     init_on_alloc: fc.constantFrom(false, false, true),
-  });
+  }).map((one) => (takesTurns(one.low, one.high) ? { ...one, low: rounded(one.low), high: rounded(one.high) } : one));

@@ -48,15 +48,23 @@ export interface Block {
 
 /** Is told of every block that changes hands: `gave` right before it is freed. */
 export interface Owner {
-  took(block: Block, gfp: number): void;
+  took(block: Block, request: Request | null): void;
   gave(block: Block): void;
 }
 
-type Request = { gfp: number; nid: number; mask: number };
+/** What was asked for. null: frames of one's choice. */
+export interface Request {
+  readonly gfp: number;
+  readonly node: number;
+  /** A bit for each node that may give; 0: any. */
+  readonly mask: number;
+}
+
+type Ask = { readonly gfp: number; readonly nid: number; readonly mask: number };
 export type Step = { readonly cpu: number } & (
-  | ({ readonly op: 'alloc'; readonly order: number } & Request)
-  | ({ readonly op: 'bulk'; readonly count: number } & Request)
-  | ({ readonly op: 'fill'; readonly order: number; readonly keep: number } & Request)
+  | ({ readonly op: 'alloc'; readonly order: number } & Ask)
+  | ({ readonly op: 'bulk'; readonly count: number } & Ask)
+  | ({ readonly op: 'fill'; readonly order: number; readonly keep: number } & Ask)
   | { readonly op: 'free' | 'free_last' | 'shared' | 'split' | 'unisolate' | 'reclaim_active'; readonly pick: number }
   | { readonly op: 'drain_all' | 'drain_local' | 'vmstat' }
   | { readonly op: 'isolate' | 'contig'; readonly pick: number; readonly offset: number; readonly pages: number }
@@ -245,33 +253,36 @@ export class History {
     return nodes;
   }
 
-  #took(block: Block, gfp_mask: number): void {
+  #took(block: Block, request: Request | null): void {
     this.live.push(block);
-    this.owner?.took(block, gfp_mask);
+    this.owner?.took(block, request);
   }
 
   #single(pfn: number, pages: number): void {
-    for (let p = pfn; p < pfn + pages; p++) this.#took({ pfn: p, order: 0, compound: false }, 0);
+    for (let p = pfn; p < pfn + pages; p++) this.#took({ pfn: p, order: 0, compound: false }, null);
   }
 
-  #alloc(r: Request, of: number): number {
+  #alloc(r: Ask, of: number): number {
     const flags_ = r.gfp | __GFP_NOWARN;
-    const pfn = __alloc_pages(this.k, flags_, of, this.#node(r.nid), this.#nodemask(r.mask));
+    const node = this.#node(r.nid);
+    const pfn = __alloc_pages(this.k, flags_, of, node, this.#nodemask(r.mask));
     const compound = of > 0 && (flags_ & __GFP_COMP) !== 0;
-    if (pfn >= 0) this.#took({ pfn, order: of, compound }, flags_);
+    if (pfn >= 0) this.#took({ pfn, order: of, compound }, { gfp: flags_, node, mask: r.mask });
     return pfn;
   }
 
-  #bulk(r: Request, count: number): number[] {
+  #bulk(r: Ask, count: number): number[] {
     const pages: number[] = new Array<number>(count).fill(-1);
     const node = this.#node(r.nid);
     const filled = __alloc_pages_bulk(this.k, r.gfp | __GFP_NOWARN, node, this.#nodemask(r.mask), count, pages);
-    for (const pfn of pages.slice(0, filled)) this.#took({ pfn, order: 0, compound: false }, r.gfp);
+    for (const pfn of pages.slice(0, filled)) {
+      this.#took({ pfn, order: 0, compound: false }, { gfp: r.gfp, node, mask: r.mask });
+    }
     return [filled, ...pages];
   }
 
   /** Takes blocks until there are none left, then frees all but every `keep`th: the zone is full of small gaps. */
-  #fill(r: Request, of: number, keep: number): number[] {
+  #fill(r: Ask, of: number, keep: number): number[] {
     const first = this.live.length;
     const got: number[] = [];
     do got.push(this.#alloc(r, of));
@@ -302,7 +313,7 @@ export class History {
     }
     this.owner?.gave(block);
     this.live.splice(n, 1);
-    this.#took({ pfn, order: 0, compound: false }, 0);
+    this.#took({ pfn, order: 0, compound: false }, null);
     __free_pages(this.k, pfn, of);
     return [1];
   }

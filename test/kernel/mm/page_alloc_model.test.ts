@@ -1,0 +1,51 @@
+// Any history of requests and frees on any machine: after every step each page frame is owned once, and lists, counters,
+// struct pages and what owners wrote agree. Once by the written-out paths and once by the general ones.
+//
+// PGDAT_SOAK=1: a million steps. PGDAT_SEED=N: the histories of that seed, which is printed when one fails.
+
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { anyTopology, bootTopology, memoryOf, type Topology } from '../../support/allocator_machine.ts';
+import { AllocatorModel } from '../../support/allocator_model.ts';
+import { anyStep, History, type Step } from '../../support/allocator_steps.ts';
+
+const NO_FEATURE = 1 << 30;
+const soak = process.env['PGDAT_SOAK'] !== undefined;
+const seed = process.env['PGDAT_SEED'];
+
+function run(topology: Topology, steps: readonly Step[], static_keys: number): void {
+  const k = bootTopology(topology);
+  k.page_alloc.static_keys = static_keys;
+  const model = new AllocatorModel(k, topology.cpus.length, memoryOf(topology));
+  const history = new History(k, topology.cpus.length, model);
+  for (const step of steps) {
+    history.step(step);
+    model.check();
+  }
+  history.freeAll();
+  model.check();
+}
+
+// In all: 2 x 250 histories of 2000 steps.
+test.each([
+  ['written-out', 0],
+  ['general', NO_FEATURE],
+])(
+  'by the %s paths: every frame has one owner, and all that is counted agrees with the lists',
+  (_paths, keys) => {
+    const steps = soak
+      ? fc.array(anyStep, { minLength: 2000, maxLength: 2000, size: 'max' })
+      : fc.array(anyStep, { minLength: 1, maxLength: 250, size: 'max' });
+    const topology = fc.oneof({ weight: 5, arbitrary: anyTopology(1500) }, anyTopology(9000));
+    fc.assert(
+      fc.property(topology, steps, (machine, history) => run(machine, history, keys)),
+      {
+        numRuns: soak ? 250 : 15,
+        ...(seed === undefined ? {} : { seed: Number(seed) }),
+        // Of a failure: how long to look for a shorter history.
+        ...(soak ? {} : { interruptAfterTimeLimit: 15_000 }),
+      },
+    );
+  },
+  600_000,
+);
