@@ -11,6 +11,7 @@ import { proc_read } from '../kernel/fs/proc/root.ts';
 import { ENOENT } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
+import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
@@ -49,7 +50,7 @@ export const bootCommand: Command = {
         name: '--cat',
         value: 'FILE',
         choices: [],
-        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, cmdline or sys/vm/NAME instead of the zones',
+        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, cmdline, sys/vm/NAME or /sys/kernel/tracing/trace instead of the zones',
         repeatable: true,
       },
       {
@@ -171,7 +172,7 @@ function setSysctls(k: Kernel, sysctls: readonly Sysctl[]): string[] {
 function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
   const files = new Map<string, string>();
   for (const path of paths) {
-    const text = proc_read(k, path);
+    const text = proc_read(k, path) ?? tracefs_read(k, path);
     if (text === null) problems.push(`${path}: No such file or directory`);
     else files.set(path, text);
   }

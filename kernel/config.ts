@@ -33,6 +33,8 @@ export interface KernelImage {
   /** .data_nosave, between .smp_locks and .bss. */
   readonly nosave_size: number;
   readonly bss_size: number;
+  /** The ID of the first of the page allocator's tracepoints, which the linker gives out. */
+  readonly kmem_event_id: number;
 }
 
 export interface KernelConfig {
@@ -102,6 +104,7 @@ export const debian: KernelConfig = {
     smp_locks_size: 36 * K,
     nosave_size: 4 * K,
     bss_size: 17344 * K,
+    kmem_event_id: 544,
   },
   NR_CPUS: 8192,
   NODES_SHIFT: 10,
@@ -162,6 +165,7 @@ export const recorder: KernelConfig = {
     smp_locks_size: 12 * K,
     nosave_size: 0,
     bss_size: 1036 * K,
+    kmem_event_id: 220,
   },
   NR_CPUS: 64,
   NODES_SHIFT: 6,

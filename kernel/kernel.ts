@@ -33,6 +33,7 @@ import { WatermarkState } from './mm/watermark.ts';
 import { ZonelistState } from './mm/zonelist.ts';
 import { PreemptState } from './sched/preempt.ts';
 import { idle_task, type task_struct } from './sched/task.ts';
+import { TraceState } from './trace/trace_state.ts';
 
 /**
  * What another kernel had in memblock.reserved when it freed memory to the buddy allocator, to be put in place of
@@ -91,6 +92,8 @@ export class Kernel {
   readonly cpuset: CpusetState;
   readonly swiotlb = new SwiotlbState();
   readonly system_hash = new SystemHashState();
+
+  readonly trace = new TraceState();
 
   constructor(hw: Hw, config: KernelConfig, recorded: RecordedReservations | null = null) {
     this.hw = hw;

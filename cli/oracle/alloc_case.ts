@@ -72,6 +72,8 @@ export interface AllocCase {
   readonly before: readonly AllocZone[];
   readonly ops: AllocOps;
   readonly after: readonly AllocZone[];
+  /** What the kmem tracepoints recorded meanwhile: "CPU EVENT: TEXT". null: they were off. */
+  readonly trace: readonly string[] | null;
 }
 
 export function readAllocCase(fields: Field): AllocCase {
@@ -85,6 +87,7 @@ export function readAllocCase(fields: Field): AllocCase {
     cpu_nodes: fields.member('cpu_nodes').optional(readNumbers) ?? [Math.max(0, node)],
     ops: readOps(fields.member('ops'), kinds.length, node),
     after: fields.member('after').array().map(readZone),
+    trace: fields.member('trace').optional((trace) => trace.array().map((line) => line.string())) ?? null,
   };
 }
 

@@ -1,7 +1,10 @@
 // Replays a recorded run of the allocator, operation by operation, and compares every page frame and the state after.
 
 import { pageblock_nr_pages } from '../../kernel/include/mmzone.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { __alloc_pages, __free_pages } from '../../kernel/mm/page_alloc.ts';
+import { print_event } from '../../kernel/trace/trace.ts';
+import { ftrace_set_clr_event } from '../../kernel/trace/trace_events.ts';
 import type { AllocCase, AllocZone } from './alloc_case.ts';
 import { otherOp } from './alloc_ops.ts';
 import { type AllocTopology, loadAllocState, type MemoryRange, readAllocZone } from './alloc_state.ts';
@@ -54,6 +57,7 @@ function zoneMemory({ node, start_pfn, spanned, blocks }: AllocZone): MemoryRang
 export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Difference | null {
   const k = loadAllocState(alloc.before, topology, alloc.cpu_nodes);
   const { ops, kinds } = alloc;
+  if (alloc.trace !== null) ftrace_set_clr_event(k, 'kmem', true);
   for (const nid of new Set(ops.preferred_nid)) {
     if (alloc.node < 0 && k.node_data[nid] === undefined) throw new CaseError(`ops: node ${nid} is not a node`);
   }
@@ -77,9 +81,14 @@ export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Differenc
       return { where: `ops[${i}] (order ${order}, kind ${kind})`, expected: frame(pfn), found: frame(found) };
     }
   }
+  const traced = alloc.trace === null ? null : firstDifference(alloc.trace, tracedEvents(k), 'trace');
+  if (traced !== null) return traced;
   const after = alloc.after.map((zone) => readAllocZone(k, zone, topology.memory));
   return firstDifference(byZone(alloc.after), byZone(after), 'after');
 }
+
+const tracedEvents = (k: Kernel): string[] =>
+  [...(k.trace.buffer?.records() ?? [])].map((record) => `${record.cpu} ${print_event(record)}`);
 
 /** Named by node and zone: a difference then says where it is in a reader's words. */
 const byZone = (zones: readonly AllocZone[]) =>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns the serial log of a recording into an allocation case, gzipped, on standard output.
 usage: alloc_case.py NAME LOG 'WHAT WAS RUN'"""
-import gzip, json, sys
+import gzip, json, re, sys
 
 KINDS = ['GFP_KERNEL & ~__GFP_RECLAIM', 'GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM',
          '(GFP_KERNEL|__GFP_RECLAIMABLE) & ~__GFP_RECLAIM', 'GFP_ATOMIC & ~__GFP_RECLAIM',
@@ -64,5 +64,15 @@ ops = [[op, *map(int, rest)] for op, *rest in (line.split() for line in section(
 case = {'name': name, 'node': -1, 'run': run, 'gfp_kinds': KINDS, 'cpu_nodes': cpu_nodes,
         'note': 'every allocation adds __GFP_NOWARN, p also __GFP_THISNODE; docs/oracle.md has the operations',
         'before': before, 'ops': ops, 'after': state('after')[1]}
+if any(line.endswith('=====BEGIN trace') for line in lines):
+    # What follows the run's last free is the recorder giving back what it still has.
+    frees, trace = sum(op[0] == 'f' for op in ops), []
+    for event, page in zip(section('trace'), section('pages'), strict=True):
+        cpu, text = re.fullmatch(r' *migration/\d+-\d+ +\[0*(\d+)\] \S+ +\d+: (.*)', event).groups()
+        frees -= text.startswith('mm_page_free:')
+        if frees < 0:
+            break
+        trace.append(cpu + ' ' + re.sub('page=[^ ]*', page, text))
+    case['trace'] = trace
 with gzip.GzipFile(fileobj=sys.stdout.buffer, mode='wb', mtime=0) as out:
     out.write(json.dumps(case, separators=(',', ':')).encode())

@@ -31,6 +31,7 @@ import { setup_io_tlb_npages } from '../mm/swiotlb.ts';
 import { set_dhash_entries, set_hashdist, set_ihash_entries } from '../mm/system_hash.ts';
 import { cmdline_parse_kernelcore, cmdline_parse_movable_node, cmdline_parse_movablecore } from '../mm/zone_movable.ts';
 import { set_mminit_loglevel } from '../mm/zonelist.ts';
+import { set_buf_size, setup_trace_event } from '../trace/trace_events.ts';
 
 interface param {
   readonly name: string;
@@ -113,6 +114,8 @@ export const setup_table: readonly setup_param[] = [
   { name: 'dhash_entries=', setup: set_dhash_entries },
   { name: 'ihash_entries=', setup: set_ihash_entries },
   { name: 'transparent_hugepage=', setup: setup_transparent_hugepage },
+  { name: 'trace_event=', setup: setup_trace_event },
+  { name: 'trace_buf_size=', setup: set_buf_size },
 ];
 
 /** The kernel that runs was built with the parameter. */
@@ -158,7 +161,7 @@ export const known_elsewhere = {
     ramdisk_size= rcu_nocbs rdinit= reboot= reset_devices resume= resume_offset= resumewait retain_initrd ro root=
     rootdelay= rootflags= rootfstype= rootwait rw schedstats= security= selinux= serialnumber show_lapic= slab_nomerge
     slub_debug slub_max_order= slub_min_objects= slub_min_order= slub_nomerge softlockup_panic= stack_guard_gap=
-    swapaccount= sysrq_always_enabled thash_entries= trace_buf_size= trace_clock= trace_event= trace_options=
+    swapaccount= sysrq_always_enabled thash_entries= trace_clock= trace_options=
     traceoff_on_warning tsc= uhash_entries= unknown_nmi_panic vdso= vm_debug video= watchdog_thresh=
   `),
 };

@@ -28,6 +28,7 @@ import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
 import { SYSTEM_RUNNING, SYSTEM_SCHEDULING } from '../sched/preempt.ts';
+import { trace_init } from '../trace/trace_events.ts';
 import { parse_boot_params } from './bootoptions.ts';
 import { check_panic_later, print_command_line, setup_command_line } from './command_line.ts';
 import { arch_cpu_finalize_init, smp_init } from './smp.ts';
@@ -66,6 +67,7 @@ export const stages: readonly Stage[] = [
   { name: 'pci_iommu_alloc', run: pci_iommu_alloc },
   { name: 'mem_init', run: mem_init },
   { name: 'mem_init_print_info', run: mem_init_print_info },
+  { name: 'trace_init', run: trace_init },
   { name: 'check_panic_later', run: check_panic_later },
   { name: 'setup_per_cpu_pageset', run: setup_per_cpu_pageset },
   { name: 'acpi_early_init', run: acpi_early_init },

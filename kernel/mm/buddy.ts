@@ -32,9 +32,11 @@ import {
   pageblock_order,
 } from '../include/mmzone.ts';
 import { BUDDY_MASK, PAGE_TYPE_BASE_WORD, PG_buddy, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_mm_page_alloc_zone_locked } from '../trace/events/kmem.ts';
 import { add_to_free_list, add_to_free_list_tail, del_page_from_free_list } from './free_list.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
@@ -256,6 +258,7 @@ export function __rmqueue_smallest(k: Kernel, zone: Zone, order: number, migrate
     del_page_from_free_list(k, pfn, zone, current_order);
     if (current_order > order) expand(k, zone, m, i, lo, hi, order, current_order, migratetype);
     m[i + PG_INDEX] = migratetype;
+    if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc_zone_locked(k, pfn, order, migratetype);
     return pfn;
   }
   return -1;

@@ -15,9 +15,11 @@ import {
   WMARK_HIGH,
   ZONE_BOOSTED_WATERMARK,
 } from '../include/mmzone.ts';
+import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { Z_NR_FREE_CMA_PAGES, Z_VM_STAT } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_mm_page_alloc_extfrag } from '../trace/events/kmem.ts';
 import { __rmqueue_smallest } from './buddy.ts';
 import { free_area_empty, get_page_from_free_area, move_to_free_list, nr_free } from './free_list.ts';
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from './internal.ts';
@@ -136,6 +138,9 @@ function __rmqueue_fallback(
     }
     const pfn = get_page_from_free_area(k, zone, current_order, fallback_mt);
     steal_suitable_fallback(k, zone, pfn, alloc_flags, start_migratetype, can_steal);
+    if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) {
+      trace_mm_page_alloc_extfrag(k, pfn, order, current_order, start_migratetype, fallback_mt);
+    }
     return true;
   }
   return false;

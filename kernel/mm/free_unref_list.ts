@@ -6,8 +6,10 @@
 
 import { PG_INDEX } from '../include/mm_types.ts';
 import { MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from '../include/mmzone.ts';
+import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_mm_page_free_batched } from '../trace/events/kmem.ts';
 import { FPI_NONE, free_one_page } from './buddy.ts';
 import { page_index, page_zone, section_map } from './page.ts';
 import { free_pages_prepare } from './page_prep.ts';
@@ -33,6 +35,7 @@ export function free_unref_page_list(k: Kernel, pages: readonly pfn_t[]): void {
     const cached = m[i + PG_INDEX]!;
     const migratetype = cached >= MIGRATE_PCPTYPES ? MIGRATE_MOVABLE : cached;
     const zone = page_zone(k, pfn);
+    if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_free_batched(k, pfn);
     free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, m, i, migratetype, 0);
   }
 }

@@ -9,12 +9,14 @@ import { __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../incl
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import { MAX_ORDER, MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
+import { KEY_TRACE } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
+import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { get_page_from_freelist } from './get_page.ts';
@@ -111,11 +113,18 @@ export function __alloc_pages(
   let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
   if (alloc_flags < 0) return -1;
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
-  const pfn = get_page_from_freelist(k, ac.alloc_gfp, order, alloc_flags, ac);
-  if (pfn >= 0) return pfn;
+  const { alloc_gfp, migratetype } = ac;
+  const pfn = get_page_from_freelist(k, alloc_gfp, order, alloc_flags, ac);
+  if (pfn >= 0) return allocated(k, pfn, order, alloc_gfp, migratetype);
   // Without what cpusets put in its place.
   ac.nodemask = nodemask;
-  return __alloc_pages_slowpath(k, gfp, order, ac);
+  return allocated(k, __alloc_pages_slowpath(k, gfp, order, ac), order, gfp, migratetype);
+}
+
+/** What is switched on that wants to know of every request's end. */
+function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
+  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
+  return pfn;
 }
 
 /**
@@ -185,6 +194,7 @@ export function split_page(k: Kernel, pfn: pfn_t, order: number): void {
  * Differs from Linux: the pages are not checked for signs of use (free_page_is_bad()): nobody has had them yet.
  */
 export function __free_pages_core(k: Kernel, pfn: pfn_t, order: number): void {
+  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_free(k, pfn, order);
   const m = section_map(k.mm, pfn);
   const first = page_index(pfn);
   const end = first + (PAGE_WORDS << order);

@@ -19,9 +19,11 @@ import {
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
+import { KEY_TRACE } from '../include/static_keys.ts';
 import { type gfp_t, PAGE_SHIFT, type pfn_t } from '../include/types.ts';
 import { UNEVICTABLE_PGCLEARED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_mm_page_free } from '../trace/events/kmem.ts';
 import { COMPOUND_PAGE_DTOR, clear_compound_tails, prep_compound_page } from './compound.ts';
 import { ALLOC_NO_WATERMARKS } from './internal.ts';
 import { page_index, page_zone, section_map } from './page.ts';
@@ -69,6 +71,7 @@ export function prep_new_page(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, 
  * @returns false where something is wrong: then the block is out of use for good
  */
 export function free_pages_prepare(k: Kernel, pfn: pfn_t, order: number, check_free: boolean): boolean {
+  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_free(k, pfn, order);
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   if ((m[i + PG_FLAGS]! & MLOCKED_OR_POISONED) !== 0 && !prepare_odd_page(k, m, i, pfn, order)) return false;

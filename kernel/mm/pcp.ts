@@ -34,6 +34,7 @@ import {
   ZONE_RECLAIM_ACTIVE,
 } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGALLOC, PGFREE } from '../include/vm_event_item.ts';
 import {
@@ -47,6 +48,7 @@ import {
   Z_NR_ISOLATE_PAGEBLOCK,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_mm_page_pcpu_drain } from '../trace/events/kmem.ts';
 import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
 import { __rmqueue } from './fallback.ts';
 import type { Zone } from './mmzone.ts';
@@ -192,6 +194,7 @@ function free_pcppages_bulk(k: Kernel, zone: Zone, count: number, c: ZoneCpu, pi
       if (free_page_is_bad(k, m, i, pfn)) continue;
       if (isolated_pageblocks) mt = get_pageblock_migratetype(k, pfn);
       __free_one_page(k, pfn, zone, order, mt, FPI_NONE);
+      if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_pcpu_drain(k, pfn, order, mt);
     } while (count > 0 && !list_empty(c, head - c.base));
   }
 }
@@ -271,7 +274,7 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
   const m = mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT]!;
   const i = page_index(pfn);
   const flags = m[i + PG_FLAGS]!;
-  if (order === 0 && (flags & ODD_PAGE) === 0) {
+  if (order === 0 && (flags & ODD_PAGE) === 0 && k.page_alloc.static_keys === 0) {
     // free_pages_prepare() of a single page with nothing out of the ordinary.
     if ((m[i + PG_MAPPING]! & PAGE_MAPPING_FLAGS) !== 0) {
       m[i + PG_MAPPING] = 0;

@@ -12,12 +12,14 @@ import { GFP_ATOMIC, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
 
 const folder = fileURLToPath(new URL('../../golden/alloc/', import.meta.url));
 const all = readdirSync(folder).filter((name) => name.endsWith('.json.gz'));
-/** One of each kind: isolation, ranges and many at once, reserves, settings on several CPUs; one node, all nodes, CMA, fragmentation, nodes that interleave. */
+/** One of each kind: isolation, ranges and many at once, reserves, settings on several CPUs, tracepoints; one node, all nodes, CMA, fragmentation, nodes that interleave. */
 const some = [
   'isolate-cma',
   'contig-bulk',
   'highatomic-unreserve',
   'isolate-settings-cpus',
+  'trace-cpus-cma',
+  'trace-uma',
   'uma-mem-memmap',
   'all-numa2-1g',
   'uma-2g-cma',
@@ -50,6 +52,12 @@ describe('a difference is found in', () => {
     expect(broken(({ after }) => Object.assign(after[1]!, { nr_free_pages: 1 }))).toMatch(
       /^after\.0 DMA32\.nr_free_pages: expected 1, found \d+$/,
     );
+  });
+  it('an event of a tracepoint', () => {
+    const file = readCaseFile(`${folder}trace-uma.json.gz`);
+    const value = structuredClone(file.fields.value) as { trace: string[] };
+    value.trace[5] = value.trace[5]!.replace('order=', 'order=1');
+    expect(checkCase({ ...file, fields: new Field(value, '') }, 'none')).toMatch(/^trace\[5\]: expected "0 mm_page_/);
   });
   it('an operation that is none', () => {
     expect(broken(({ ops }) => ops.splice(7, 1, ['x', 0, 0]))).toBe(
