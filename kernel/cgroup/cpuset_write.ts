@@ -20,6 +20,7 @@ import {
 } from '../lib/nodemask.ts';
 import { bitmap_parselist } from '../lib/parselist.ts';
 import { pr_info } from '../lib/printk.ts';
+import { mpol_rebind_task } from '../mm/mempolicy_set.ts';
 import { for_each_zone_zonelist } from '../mm/zonelist.ts';
 import type { task_struct } from '../sched/task.ts';
 import { cpuset, guarantee_online_mems, task_cs } from './cpuset.ts';
@@ -83,9 +84,10 @@ function validate_change(cur: cpuset, next: trial): number {
 }
 
 /** The task's pages come from `newmems` from now on. For a moment it may use both, so that it is never without any. */
-function cpuset_change_task_nodemask(_k: Kernel, task: task_struct, newmems: nodemask_t): void {
+function cpuset_change_task_nodemask(task: task_struct, newmems: nodemask_t): void {
   task.mems_allowed_seq++;
   nodes_copy(task.mems_allowed, nodes_or(task.mems_allowed, newmems));
+  mpol_rebind_task(task, newmems);
   nodes_copy(task.mems_allowed, newmems);
   task.mems_allowed_seq++;
 }
@@ -95,7 +97,7 @@ function update_nodemasks_hier(k: Kernel, cs: cpuset): void {
   const effective = nodes_and(cs.mems_allowed, above);
   if (nodes_equal(effective, cs.effective_mems)) return;
   nodes_copy(cs.effective_mems, effective);
-  for (const task of cs.tasks) cpuset_change_task_nodemask(k, task, guarantee_online_mems(k, cs));
+  for (const task of cs.tasks) cpuset_change_task_nodemask(task, guarantee_online_mems(k, cs));
   for (const child of cs.children) update_nodemasks_hier(k, child);
 }
 
@@ -159,6 +161,6 @@ export function cpuset_attach(k: Kernel, cs: cpuset, task: task_struct): number 
   task_cs(k, task).tasks.delete(task);
   cs.tasks.add(task);
   task.cpuset = cs === k.cpuset.top_cpuset ? null : cs;
-  cpuset_change_task_nodemask(k, task, guarantee_online_mems(k, cs));
+  cpuset_change_task_nodemask(task, guarantee_online_mems(k, cs));
   return 0;
 }

@@ -3,6 +3,7 @@
 
 import type { cpuset } from '../cgroup/cpuset.ts';
 import { NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
+import type { mempolicy } from '../mm/mempolicy_set.ts';
 
 export const PF_IDLE = 0x00000002;
 export const PF_EXITING = 0x00000004;
@@ -30,6 +31,10 @@ export class task_struct {
   mems_allowed_seq = 0;
   /** null: the top one. */
   cpuset: cpuset | null = null;
+  /** null: its pages come from the CPU's own node. */
+  mempolicy: mempolicy | null = null;
+  /** MPOL_INTERLEAVE: the node that its last page came from. */
+  il_prev = 0;
   /** Has been killed, and does not know yet. */
   fatal_signal_pending = false;
   /** signal->oom_mm: chosen by the OOM killer. */
