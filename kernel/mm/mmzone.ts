@@ -4,7 +4,17 @@
 // Hot code does not call getters: it takes `words` and `base` and reads by index.
 
 import { RAM_CHUNK_SHIFT, type Ram } from '../arch/x86/hw.ts';
-import { MAX_NR_ZONES, MAX_ZONELISTS, pglist_data, zone, zone_names, zonelist, zoneref } from '../include/mmzone.ts';
+import {
+  MAX_NR_ZONES,
+  MAX_ZONELISTS,
+  pglist_data,
+  WMARK_HIGH,
+  WMARK_LOW,
+  zone,
+  zone_names,
+  zonelist,
+  zoneref,
+} from '../include/mmzone.ts';
 import '../include/zone_words_check.ts';
 import { type nid_t, PAGE_OFFSET_HI, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { ZoneCpu } from './zone_cpu.ts';
@@ -84,6 +94,12 @@ export class Zone {
   }
   set_watermark(mark: number, pages: number): void {
     write64(this.words, this.base + WATERMARK + 2 * mark, pages);
+  }
+  get low_wmark_pages(): number {
+    return this._watermark(WMARK_LOW) + this.watermark_boost;
+  }
+  get high_wmark_pages(): number {
+    return this._watermark(WMARK_HIGH) + this.watermark_boost;
   }
   get watermark_boost(): number {
     return this.get64(Z.watermark_boost);

@@ -1,7 +1,7 @@
 // Per-cpu page lists: where they lie and how much they may hold (Linux: mm/page_alloc.c zone_batchsize(),
 // zone_highsize(), setup_zone_pageset(), setup_per_cpu_pageset(), zone_pcp_init()).
 //
-// Left out: the lists' use, which is the allocator's; vm.percpu_pagelist_high_fraction as a sysctl.
+// Left out: the lists' use, which is the allocator's.
 
 import { for_each_possible_cpu } from '../arch/x86/cpu.ts';
 import { cpumask_of_node } from '../arch/x86/numa.ts';
@@ -11,7 +11,6 @@ import {
   per_cpu_nodestat,
   per_cpu_pages,
   per_cpu_zonestat,
-  WMARK_LOW,
 } from '../include/mmzone.ts';
 import { type nid_t, PAGE_OFFSET_HI, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -44,10 +43,10 @@ export function zone_batchsize(managed_pages: number): number {
   return 2 ** (31 - Math.clz32(wanted)) - 1;
 }
 
-/** The zone's low watermark, shared between the CPUs that are local to it, or all if there are none. */
+/** The zone's low watermark with its boost, shared between the CPUs that are local to it, or all if there are none. */
 function zone_highsize(k: Kernel, zone: Zone, batch: number, cpu_online: number): number {
   const fraction = k.watermark.percpu_pagelist_high_fraction;
-  const total_pages = fraction === 0 ? zone._watermark(WMARK_LOW) : Math.floor(zone.managed_pages / fraction);
+  const total_pages = fraction === 0 ? zone.low_wmark_pages : Math.floor(zone.managed_pages / fraction);
   const nr_split_cpus = nr_cpus_of_node(k, zone.nid) + cpu_online || nodes_weight(k.cpus.cpu_online_mask);
   return Math.max(Math.floor(total_pages / nr_split_cpus), batch << 2);
 }

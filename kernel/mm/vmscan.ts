@@ -3,7 +3,7 @@
 //
 // Left out: reclaim. A daemon that finds nothing to do sets its node's stat thresholds and sleeps until it is woken.
 
-import { MAX_NR_ZONES, WMARK_HIGH } from '../include/mmzone.ts';
+import { MAX_NR_ZONES } from '../include/mmzone.ts';
 import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask } from '../lib/nodemask.ts';
 import type { PgData } from './mmzone.ts';
@@ -28,8 +28,7 @@ function kswapd_try_to_sleep(k: Kernel, pgdat: PgData): void {
 function pgdat_balanced(k: Kernel, pgdat: PgData): boolean {
   const managed = pgdat.node_zones.filter((zone) => zone.managed_pages > 0);
   const meets = managed.some((zone) => {
-    const mark = zone._watermark(WMARK_HIGH) + zone.watermark_boost;
-    return zone_watermark_ok_safe(k, zone, 0, mark, MAX_NR_ZONES - 1);
+    return zone_watermark_ok_safe(k, zone, 0, zone.high_wmark_pages, MAX_NR_ZONES - 1);
   });
   return meets || managed.length === 0;
 }

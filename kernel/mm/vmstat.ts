@@ -17,7 +17,6 @@ import {
   NUMA_OTHER,
   per_cpu_nodestat,
   per_cpu_zonestat,
-  WMARK_HIGH,
   WMARK_LOW,
   WMARK_MIN,
 } from '../include/mmzone.ts';
@@ -174,7 +173,7 @@ export function refresh_zone_stat_thresholds(k: Kernel): void {
     // Where the diffs of all CPUs could hide that the min watermark is breached, readers must add them up.
     const tolerate_drift = zone._watermark(WMARK_LOW) - zone._watermark(WMARK_MIN);
     const max_drift = online * threshold;
-    if (max_drift > tolerate_drift) zone.percpu_drift_mark = zone._watermark(WMARK_HIGH) + max_drift;
+    if (max_drift > tolerate_drift) zone.percpu_drift_mark = zone.high_wmark_pages + max_drift;
   }
 }
 

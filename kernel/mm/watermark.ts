@@ -63,7 +63,7 @@ function calculate_totalreserve_pages(k: Kernel): void {
       const zone = pgdat.node_zones[i]!;
       let max = 0;
       for (let j = i; j < MAX_NR_ZONES; j++) max = Math.max(max, zone.lowmem_reserve(j));
-      max = Math.min(max + zone._watermark(WMARK_HIGH), zone.managed_pages);
+      max = Math.min(max + zone.high_wmark_pages, zone.managed_pages);
       pgdat.totalreserve_pages += max;
       reserve_pages += max;
     }

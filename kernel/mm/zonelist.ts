@@ -11,7 +11,6 @@ import {
   MAX_NR_ZONES,
   MAX_ZONELISTS,
   pageblock_nr_pages,
-  WMARK_HIGH,
   ZONE_MOVABLE,
   ZONELIST_FALLBACK,
   ZONELIST_NOFALLBACK,
@@ -89,7 +88,7 @@ export function* for_each_zone_zonelist(
 export function nr_free_zone_pages(k: Kernel, offset: number): number {
   let sum = 0;
   for (const zone of for_each_zone_zonelist(k, numa_node_id(k), ZONELIST_FALLBACK, offset)) {
-    sum += Math.max(0, zone.managed_pages - zone._watermark(WMARK_HIGH));
+    sum += Math.max(0, zone.managed_pages - zone.high_wmark_pages);
   }
   return sum;
 }

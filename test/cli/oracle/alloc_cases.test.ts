@@ -20,6 +20,7 @@ const some = [
   'isolate-settings-cpus',
   'trace-cpus-cma',
   'trace-uma',
+  'settings-movable',
   'uma-mem-memmap',
   'all-numa2-1g',
   'uma-2g-cma',

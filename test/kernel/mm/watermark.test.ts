@@ -3,12 +3,19 @@ import { debian, type KernelConfig } from '../../../kernel/config.ts';
 import { WMARK_HIGH, WMARK_LOW, WMARK_MIN, WMARK_PROMO } from '../../../kernel/include/mmzone.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { hugepage_init, setup_transparent_hugepage } from '../../../kernel/mm/khugepaged.ts';
-import { pcp_batch, pcp_high, setup_per_cpu_pageset, zone_batchsize } from '../../../kernel/mm/pageset.ts';
+import {
+  pcp_batch,
+  pcp_high,
+  setup_per_cpu_pageset,
+  zone_batchsize,
+  zone_pcp_update,
+} from '../../../kernel/mm/pageset.ts';
 import { setup_per_cpu_areas } from '../../../kernel/mm/percpu.ts';
 import { calculate_normal_threshold } from '../../../kernel/mm/vmstat.ts';
 import {
   calculate_min_free_kbytes,
   init_per_zone_wmark_min,
+  setup_per_zone_lowmem_reserve,
   setup_per_zone_wmarks,
 } from '../../../kernel/mm/watermark.ts';
 import { build_all_zonelists } from '../../../kernel/mm/zonelist.ts';
@@ -158,4 +165,25 @@ test.each([
   { cpus: 1024, managed: 4000000, threshold: 125 },
 ])('$cpus CPUs, $managed pages: diffs up to $threshold', ({ cpus, managed, threshold }) => {
   expect(calculate_normal_threshold(managed, cpus)).toBe(threshold);
+});
+
+test('while a watermark is boosted, per-cpu lists may hold more, and more of the zone counts as reserved', () => {
+  const k = machine();
+  init_per_zone_wmark_min(k);
+  const dma32 = k.node_data[0]!.node_zones[1]!;
+  dma32.watermark_boost = 512;
+  zone_pcp_update(k, dma32, 0);
+  expect(pcp_high(k, dma32, 0)).toBe(1908 + 512);
+  setup_per_zone_lowmem_reserve(k);
+  expect(k.watermark.totalreserve_pages).toBe(16 + 1953 + 2408 + 512);
+});
+
+test('new watermarks end a boost', () => {
+  const k = machine();
+  init_per_zone_wmark_min(k);
+  const dma32 = k.node_data[0]!.node_zones[1]!;
+  dma32.watermark_boost = 512;
+  zone_pcp_update(k, dma32, 0);
+  setup_per_zone_wmarks(k);
+  expect([dma32.watermark_boost, pcp_high(k, dma32, 0)]).toEqual([0, 1908]);
 });
