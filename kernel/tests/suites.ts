@@ -1,9 +1,15 @@
 // All self tests, in the order in which they run: what the later ones build on comes first.
 
+import { buddy_suite } from './buddy.ts';
 import { e820_suite } from './e820.ts';
 import type { Suite } from './env.ts';
+import { fallback_suite } from './fallback.ts';
+import { highatomic_suite } from './highatomic.ts';
 import { memblock_suite } from './memblock.ts';
 import { nodemask_suite } from './nodemask.ts';
+import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
+import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
+import { pcp_suite } from './pcp.ts';
 import { srat_suite } from './srat.ts';
 import { watermarks_suite } from './watermarks.ts';
 import { zone_sizes_suite } from './zone_sizes.ts';
@@ -17,4 +23,10 @@ export const suites: readonly Suite[] = [
   zone_sizes_suite,
   zonelists_suite,
   watermarks_suite,
+  buddy_suite,
+  page_alloc_gfp_suite,
+  page_alloc_watermark_suite,
+  pcp_suite,
+  fallback_suite,
+  highatomic_suite,
 ];
