@@ -154,7 +154,3 @@ export function pages_of_type(k: Kernel, zone: Zone, type: number): number {
   }
   return pages;
 }
-
-/** What was printed and begins with `prefix`. */
-export const printed = (k: Kernel, prefix: string): string[] =>
-  k.log.records.map(({ text }) => text).filter((text) => text.startsWith(prefix));
