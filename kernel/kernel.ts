@@ -21,6 +21,7 @@ import { HugetlbState } from './mm/hugetlb.ts';
 import { InitOnState } from './mm/init_on.ts';
 import { KhugepagedState } from './mm/khugepaged.ts';
 import { Memblock, type memblock_region } from './mm/memblock.ts';
+import { MemcgState } from './mm/memcontrol.ts';
 import { MmState } from './mm/mm_state.ts';
 import type { PgData } from './mm/mmzone.ts';
 import { PageAllocState } from './mm/page_alloc_state.ts';
@@ -88,6 +89,7 @@ export class Kernel {
   readonly init_on: InitOnState;
   readonly cma = new CmaState();
   readonly hugetlb = new HugetlbState();
+  readonly memcg = new MemcgState();
   readonly writeback = new WritebackState();
   readonly cpuset: CpusetState;
   readonly swiotlb = new SwiotlbState();

@@ -2,6 +2,8 @@
 // enough for all of them.
 
 import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
+import { __GFP_ACCOUNT } from '../include/gfp_types.ts';
+import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGALLOC } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -52,7 +54,9 @@ export function __alloc_pages_bulk(
   while (nr_populated < nr_pages && !empty(nr_populated)) nr_populated++;
   if (nr_populated >= nr_pages) return nr_populated;
 
-  if (nr_pages - nr_populated > 1) {
+  // What is charged is charged page by page.
+  const charged = (k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0;
+  if (!charged && nr_pages - nr_populated > 1) {
     gfp &= k.page_alloc.gfp_allowed_mask;
     const { ac } = k.page_alloc;
     const alloc_flags = prepare_alloc_pages(k, gfp, 0, preferred_nid, nodemask, ac);

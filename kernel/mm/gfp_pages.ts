@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { FPI_TO_TAIL } from './buddy.ts';
 import { __alloc_pages_bulk } from './bulk.ts';
+import { split_page_memcg } from './memcontrol.ts';
 import { alloc_pages } from './mempolicy.ts';
 import { page_index, section_map } from './page.ts';
 import { __alloc_pages_node, __free_pages, __free_pages_ok } from './page_alloc.ts';
@@ -56,6 +57,7 @@ function make_alloc_exact(k: Kernel, addr: phys_addr_t, order: number, size: num
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   for (let p = 1; p < nr; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  split_page_memcg(k, pfn, 1 << order);
   for (let p = nr; p < 1 << order; p++) __free_pages_ok(k, pfn + p, 0, FPI_TO_TAIL);
   return addr;
 }

@@ -5,11 +5,11 @@
 //
 // Left out: cpusets, memcg, fault injection, tracepoints, and what sleeps.
 
-import { __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../include/gfp_types.ts';
+import { __GFP_ACCOUNT, __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../include/gfp_types.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import { MAX_ORDER, MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
-import { KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -22,6 +22,7 @@ import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { get_page_from_freelist } from './get_page.ts';
 import { current_gfp_context, format_gfp, GFP_CONTEXT, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
+import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
 import type { Zone } from './mmzone.ts';
 import { page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
 import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
@@ -123,7 +124,14 @@ export function __alloc_pages(
 
 /** What is switched on that wants to know of every request's end. */
 function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
-  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
+  const keys = k.page_alloc.static_keys;
+  if ((keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0 && pfn >= 0) {
+    if (__memcg_kmem_charge_page(k, pfn, gfp, order) !== 0) {
+      __free_pages(k, pfn, order);
+      pfn = -1;
+    }
+  }
+  if ((keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
   return pfn;
 }
 
@@ -185,6 +193,7 @@ export function split_page(k: Kernel, pfn: pfn_t, order: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   for (let p = 1; p < 1 << order; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  split_page_memcg(k, pfn, 1 << order);
 }
 
 /**

@@ -5,6 +5,7 @@ import { GFP_BOOT_MASK } from '../include/gfp_types.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { alloc_context } from './alloc_context.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import type { PgData, Zone } from './mmzone.ts';
 
 /** Reclaim, compaction and the OOM killer, as the slow path calls them. */
@@ -23,6 +24,9 @@ export interface ReclaimHooks {
   ): number;
   /** @returns whether enough was freed of a node, without asking others */
   node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): boolean;
+  /** The same of a memory cgroup's pages. @returns how many were freed */
+  try_to_free_mem_cgroup_pages(k: Kernel, memcg: mem_cgroup, nr_pages: number, gfp: gfp_t): number;
+  mem_cgroup_out_of_memory(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): boolean;
   /** @returns whether someone was killed, or is dying already */
   out_of_memory(k: Kernel, ac: alloc_context, gfp: gfp_t, order: number): boolean;
 }

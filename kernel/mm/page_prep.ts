@@ -19,13 +19,14 @@ import {
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
-import { KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
 import { type gfp_t, PAGE_SHIFT, type pfn_t } from '../include/types.ts';
 import { UNEVICTABLE_PGCLEARED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_free } from '../trace/events/kmem.ts';
 import { COMPOUND_PAGE_DTOR, clear_compound_tails, prep_compound_page } from './compound.ts';
 import { ALLOC_NO_WATERMARKS } from './internal.ts';
+import { __memcg_kmem_uncharge_page } from './memcontrol.ts';
 import { page_index, page_zone, section_map } from './page.ts';
 import { find_unexpected, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -88,6 +89,7 @@ export function free_pages_prepare(k: Kernel, pfn: pfn_t, order: number, check_f
     m[i + PG_MAPPING] = 0;
     m[i + PG_MAPPING_HI] = 0;
   }
+  if ((k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0) __memcg_kmem_uncharge_page(k, pfn, order);
   if (check_free && free_page_is_bad(k, m, i, pfn)) bad++;
   if (bad !== 0) return false;
 
@@ -107,7 +109,9 @@ function prepare_odd_page(k: Kernel, m: Int32Array, i: number, pfn: pfn_t, order
     __mod_zone_page_state(k, page_zone(k, pfn), NR_MLOCK, -(1 << order));
     __count_vm_events(k, UNEVICTABLE_PGCLEARED, 1 << order);
   }
-  return (flags & (1 << PG_hwpoison)) === 0 || order !== 0;
+  if ((flags & (1 << PG_hwpoison)) === 0 || order !== 0) return true;
+  if ((k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0) __memcg_kmem_uncharge_page(k, pfn, order);
+  return false;
 }
 
 /** The tail pages one by one: reports those that are bad, clears the flags of the others. @returns how many are bad */

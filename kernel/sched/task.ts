@@ -3,6 +3,7 @@
 
 import type { cpuset } from '../cgroup/cpuset.ts';
 import { NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
+import type { mem_cgroup } from '../mm/memcontrol.ts';
 import type { mempolicy } from '../mm/mempolicy_set.ts';
 
 export const PF_IDLE = 0x00000002;
@@ -33,6 +34,10 @@ export class task_struct {
   cpuset: cpuset | null = null;
   /** null: its pages come from the CPU's own node. */
   mempolicy: mempolicy | null = null;
+  /** null: the root. */
+  memcg: mem_cgroup | null = null;
+  /** set_active_memcg(): charged in its place. */
+  active_memcg: mem_cgroup | null = null;
   /** MPOL_INTERLEAVE: the node that its last page came from. */
   il_prev = 0;
   /** Has been killed, and does not know yet. */

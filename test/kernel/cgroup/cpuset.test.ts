@@ -185,6 +185,8 @@ describe('changes', () => {
       },
       try_to_compact_pages: () => 1,
       node_reclaim: () => false,
+      try_to_free_mem_cgroup_pages: () => 0,
+      mem_cgroup_out_of_memory: () => false,
       out_of_memory: () => false,
     };
     expect(nid(k, __alloc_pages(k, GFP_USER, 0, 0))).toBe(2);

@@ -43,6 +43,8 @@ const hooks = (over: Partial<ReclaimHooks>): ReclaimHooks => ({
   try_to_free_pages: () => 0,
   try_to_compact_pages: () => 1,
   node_reclaim: () => false,
+  try_to_free_mem_cgroup_pages: () => 0,
+  mem_cgroup_out_of_memory: () => false,
   out_of_memory: () => false,
   ...over,
 });
