@@ -21,6 +21,9 @@ import {
 // What was one header in Linux stays one to those who import it.
 export * from './mmzone_numbers.ts';
 
+/** By migratetype. */
+export const migratetype_names = ['Unmovable', 'Movable', 'Reclaimable', 'HighAtomic', 'CMA', 'Isolate'] as const;
+
 export const zone_names = ['DMA', 'DMA32', 'Normal', 'Movable', 'Device'] as const;
 
 /** enum zone_stat_item, in order. */

@@ -5,3 +5,6 @@ export const LIST_POISON1 = 0x100;
 export const LIST_POISON2 = 0x122;
 /** Of both; 0xdead0000 as an Int32Array holds it. */
 export const LIST_POISON_HI = -0x21530000;
+
+/** What page_poison=1 fills free pages with. */
+export const PAGE_POISON = 0xaa;

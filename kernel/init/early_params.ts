@@ -27,6 +27,8 @@ import { default_hugepagesz_setup, hugepages_setup, hugepagesz_setup } from '../
 import { early_init_on_alloc, early_init_on_free } from '../mm/init_on.ts';
 import { setup_transparent_hugepage } from '../mm/khugepaged.ts';
 import { early_memblock } from '../mm/memblock.ts';
+import { debug_guardpage_minorder_setup, early_debug_pagealloc, early_page_poison_param } from '../mm/page_debug.ts';
+import { early_page_owner_param } from '../mm/page_owner.ts';
 import { setup_io_tlb_npages } from '../mm/swiotlb.ts';
 import { set_dhash_entries, set_hashdist, set_ihash_entries } from '../mm/system_hash.ts';
 import { cmdline_parse_kernelcore, cmdline_parse_movable_node, cmdline_parse_movablecore } from '../mm/zone_movable.ts';
@@ -98,6 +100,10 @@ export const early_table: readonly early_param[] = [
   { name: 'movable_node', setup: cmdline_parse_movable_node },
   { name: 'init_on_alloc', setup: early_init_on_alloc },
   { name: 'init_on_free', setup: early_init_on_free },
+  { name: 'page_poison', setup: early_page_poison_param, config: 'PAGE_POISONING' },
+  { name: 'debug_pagealloc', setup: early_debug_pagealloc, config: 'DEBUG_PAGEALLOC' },
+  { name: 'debug_guardpage_minorder', setup: debug_guardpage_minorder_setup, config: 'DEBUG_PAGEALLOC' },
+  { name: 'page_owner', setup: early_page_owner_param, config: 'PAGE_OWNER' },
   // kernel/crash_core.c, mm/memtest.c
   { name: 'crashkernel', setup: without_effect('crashkernel') },
   { name: 'memtest', setup: without_effect('memtest') },
@@ -136,14 +142,14 @@ export const sysctl_aliases: ReadonlyMap<string, string> = new Map([
 export const known_elsewhere = {
   early: words(`
     apic apic_extnmi boot_delay bootconfig coherent_pool debug_boot_weak_hash debug_objects
-    debug_guardpage_minorder debug_pagealloc debugfs disable_mtrr_cleanup disable_mtrr_trim disableapic early_ioremap_debug earlycon earlyprintk edd efi
+    debugfs disable_mtrr_cleanup disable_mtrr_trim disableapic early_ioremap_debug earlycon earlyprintk edd efi
     efi_fake_mem elfcorehdr enable_mtrr_cleanup gather_data_sampling hostname idle initrd initrdmem intel_pstate
     intremap io_delay iommu kasan hugetlb_cma hugetlb_free_vmemmap keep_bootcon kgdboc_earlycon kgdbwait kmemleak l1d_flush l1tf lapic lockdown
     log_buf_len mds memory_corruption_check memory_corruption_check_period memory_corruption_check_size mitigations
     mmio_stale_data mtrr_chunk_size mtrr_cleanup_debug mtrr_gran_size mtrr_spare_reg_nr nmi_backtrace no-kvmapf
     no-kvmclock no-steal-acc no_hash_pointers noapictimer noefi noexec nohugeiomap nohugevmalloc nointremap
     nolapic_timer nopat nopcid nopti nopv nopvspin nosgx nosmap nosmep nosmt nospectre_v1 nospectre_v2 nox2apic oops
-    page_owner page_poison panic_on_taint pci percpu_alloc pti randomize_kstack_offset rdrand retbleed skew_tick
+    panic_on_taint pci percpu_alloc pti randomize_kstack_offset rdrand retbleed skew_tick
     spec_rstack_overflow spec_store_bypass_disable spectre_bhi spectre_v2 srbds sysfs.deprecated threadirqs
     tsc_early_khz tsx tsx_async_abort userpte vmalloc vsyscall x2apic_phys
   `),

@@ -18,6 +18,8 @@ import { hugetlb_init } from '../mm/hugetlb.ts';
 import { report_meminit } from '../mm/init_on.ts';
 import { hugepage_init } from '../mm/khugepaged.ts';
 import { page_alloc_init_late } from '../mm/page_alloc_late.ts';
+import { init_mem_debugging_and_hardening } from '../mm/page_debug.ts';
+import { page_ext_init } from '../mm/page_ext.ts';
 import { setup_per_cpu_pageset } from '../mm/pageset.ts';
 import { setup_per_cpu_areas } from '../mm/percpu.ts';
 import { mem_init_print_info } from '../mm/show_mem.ts';
@@ -63,6 +65,7 @@ export const stages: readonly Stage[] = [
   { name: 'parse_args', run: parse_boot_params },
   { name: 'vfs_caches_init_early', run: vfs_caches_init_early },
   // mm_init()
+  { name: 'init_mem_debugging_and_hardening', run: init_mem_debugging_and_hardening },
   { name: 'report_meminit', run: report_meminit },
   { name: 'pci_iommu_alloc', run: pci_iommu_alloc },
   { name: 'mem_init', run: mem_init },
@@ -77,6 +80,7 @@ export const stages: readonly Stage[] = [
   { name: 'init_mm_internals', run: init_mm_internals },
   { name: 'smp_init', run: smp_init },
   { name: 'page_alloc_init_late', run: page_alloc_init_late },
+  { name: 'page_ext_init', run: page_ext_init },
   // do_basic_setup()
   { name: 'cpuset_init_smp', run: cpuset_init_smp },
   // initcalls: core, postcore, subsys, rootfs

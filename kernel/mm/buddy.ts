@@ -1,13 +1,14 @@
 // The buddy allocator's core (Linux: mm/page_alloc.c __free_one_page(), expand(), __rmqueue_smallest()): blocks of 2^order
 // pages on the free lists of a zone.
 //
-// Left out: guard pages (debug_pagealloc), page reporting, shuffling, compaction's capture, KASAN and the like.
+// Left out: page reporting, shuffling, compaction's capture, KASAN and the like.
 //
 // Context: zone->lock held, or boot with one CPU.
 
 import {
   PAGE_LRU_OFFSET,
   PAGE_WORDS,
+  PG_FLAGS,
   PG_FLAGS_HI,
   PG_INDEX,
   PG_LRU_NEXT,
@@ -32,15 +33,19 @@ import {
   pageblock_order,
 } from '../include/mmzone.ts';
 import { BUDDY_MASK, PAGE_TYPE_BASE_WORD, PG_buddy, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
-import { KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { BUG } from '../lib/bug.ts';
 import { trace_mm_page_alloc_zone_locked } from '../trace/events/kmem.ts';
 import { add_to_free_list, add_to_free_list_tail, del_page_from_free_list } from './free_list.ts';
+import { clear_page_guard, is_guard_of, set_page_guard } from './guard.ts';
 import type { MmState } from './mm_state.ts';
+import { bad_range, VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { is_page_pointer, list_first_page } from './page_list.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __mod_zone_page_state } from './vmstat.ts';
@@ -106,6 +111,8 @@ export function __free_one_page(
 ): void {
   if (migratetype !== MIGRATE_ISOLATE) __mod_zone_freepage_state(k, zone, 1 << order, migratetype);
 
+  const keys = k.page_alloc.static_keys;
+  if ((keys & KEY_DEBUG_VM) !== 0) check_free_one_page(k, zone, pfn, order);
   const z = zone.view;
   const maps = k.mm.section_mem_map;
   const m = maps[pfn >>> PFN_SECTION_SHIFT]!;
@@ -114,13 +121,15 @@ export function __free_one_page(
   let b = 0;
   while (order < MAX_ORDER - 1) {
     b = i ^ (PAGE_WORDS << order);
-    if (!is_buddy_of(m, b, order, zone_id)) break;
+    const guard = (keys & KEY_DEBUG_PAGEALLOC) !== 0 && is_guard_of(m, b, order, zone_id);
+    if (!guard && !is_buddy_of(m, b, order, zone_id)) break;
     if (order >= pageblock_order) {
       const buddy_mt = get_pageblock_migratetype(k, pfn ^ (1 << order));
       // Blocks of other than the common types never merge with blocks of another type.
       if (migratetype !== buddy_mt && (migratetype >= MIGRATE_PCPTYPES || buddy_mt >= MIGRATE_PCPTYPES)) break;
     }
-    del_page_from_free_list(k, pfn ^ (1 << order), zone, order);
+    if (guard) clear_page_guard(k, zone, pfn ^ (1 << order), order, migratetype);
+    else del_page_from_free_list(k, pfn ^ (1 << order), zone, order);
     pfn &= ~(1 << order);
     i &= b;
     order++;
@@ -131,7 +140,10 @@ export function __free_one_page(
 
   let to_tail = (fpi_flags & FPI_TO_TAIL) !== 0;
   if (!to_tail && order < MAX_ORDER - 2) {
-    to_tail = is_buddy_of(m, (i & b) ^ (PAGE_WORDS << (order + 1)), order + 1, zone_id);
+    const higher = (i & b) ^ (PAGE_WORDS << (order + 1));
+    to_tail =
+      is_buddy_of(m, higher, order + 1, zone_id) ||
+      ((keys & KEY_DEBUG_PAGEALLOC) !== 0 && is_guard_of(m, higher, order + 1, zone_id));
   }
   // Where the list's first or last block does not point back, as where the migratetype that a per-cpu list had for the
   // page is none: __list_add() in full.
@@ -185,6 +197,22 @@ export function __free_one_page(
   }
 }
 
+/** CONFIG_DEBUG_VM. */
+function check_free_one_page(k: Kernel, zone: Zone, pfn: pfn_t, order: number): void {
+  const flags = section_map(k.mm, pfn)[page_index(pfn) + PG_FLAGS]! & PAGE_FLAGS_CHECK_AT_PREP;
+  if (!zone.initialized) BUG(k, 'mm/page_alloc.c:1133');
+  VM_BUG_ON_PAGE(k, flags !== 0, 'page->flags & PAGE_FLAGS_CHECK_AT_PREP', pfn, 'mm/page_alloc.c:1134');
+  VM_BUG_ON_PAGE(k, (pfn & ((1 << order) - 1)) !== 0, 'pfn & ((1 << order) - 1)', pfn, 'mm/page_alloc.c:1140');
+  VM_BUG_ON_PAGE(k, bad_range(k, zone, pfn), 'bad_range(zone, page)', pfn, 'mm/page_alloc.c:1141');
+}
+
+/** @returns whether the upper half of a block that is split stays out of use */
+function expand_switched_on(k: Kernel, zone: Zone, pfn: pfn_t, order: number, migratetype: number): boolean {
+  const bad = k.config.DEBUG_VM && bad_range(k, zone, pfn);
+  VM_BUG_ON_PAGE(k, bad, 'bad_range(zone, &page[size])', pfn, 'mm/page_alloc.c:2383');
+  return set_page_guard(k, zone, pfn, order, migratetype);
+}
+
 /**
  * Splits the block of order `high` whose first page's words begin at m[i] down to `low`: the upper halves go back to the
  * free lists, each to the head of its list.
@@ -201,6 +229,7 @@ function expand(
   high: number,
   migratetype: number,
 ): void {
+  const keys = k.page_alloc.static_keys & (KEY_DEBUG_VM | KEY_DEBUG_PAGEALLOC);
   const z = zone.view;
   const maps = k.mm.section_mem_map;
   while (high > low) {
@@ -208,6 +237,7 @@ function expand(
     // Of the upper half: its words, and its pointer, whose low word does not carry within a block.
     const j = (i + (PAGE_WORDS << high)) & 0x7fff0;
     const half_lo = (lo + (SIZEOF_PAGE << high)) | 0;
+    if (keys !== 0 && expand_switched_on(k, zone, lru_pointer_pfn(half_lo, hi), high, migratetype)) continue;
     const head = list_index(high, migratetype);
     const next_lo = z[head]!;
     const next_hi = z[head + 1]!;

@@ -28,8 +28,8 @@ export const COMPOUND_PAGE_DTOR = 1;
 export const HUGETLB_PAGE_DTOR = 2;
 
 // TAIL_MAPPING: what a tail page has as its mapping.
-const TAIL_MAPPING = 0x400;
-const TAIL_MAPPING_HI = 0xdead0000 | 0;
+export const TAIL_MAPPING = 0x400;
+export const TAIL_MAPPING_HI = 0xdead0000 | 0;
 /** Bit 0 of compound_head: this is a tail page. */
 const TAIL = 1;
 const TWO_32 = 2 ** 32;

@@ -3,6 +3,7 @@
 //
 // Hot loops do not call them a page at a time: they take section_map() once and go on by PAGE_WORDS.
 
+import { page_fault_oops } from '../arch/x86/fault.ts';
 import {
   PAGE_LRU_OFFSET,
   PAGE_WORDS,
@@ -20,7 +21,7 @@ import {
   SIZEOF_PAGE,
   VMEMMAP_HI,
 } from '../include/mm_types.ts';
-import { PAGES_PER_SECTION, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
+import { PAGES_PER_SECTION, PFN_SECTION_SHIFT, pglist_data, zone as zone_layout } from '../include/mmzone.ts';
 import {
   BUDDY_MASK,
   CPUPID_NONE,
@@ -32,8 +33,9 @@ import {
   ZONES_MASK,
   ZONES_PGSHIFT_HI,
 } from '../include/page_flags.ts';
-import type { nid_t, pfn_t } from '../include/types.ts';
+import { type nid_t, type pfn_t, VMEMMAP_START } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { KernelBug } from '../lib/bug.ts';
 import type { MmState } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
 
@@ -129,9 +131,22 @@ export function page_zone(k: Kernel, pfn: pfn_t): Zone {
   return k.mm.zone_table[zone_id] ?? add_to_zone_table(k, zone_id);
 }
 
+/** A struct page is followed to where there is no memory map: what a CPU makes of it, reading its flags first. */
+export const no_struct_page = (k: Kernel, pfn: pfn_t): never =>
+  page_fault_oops(k, VMEMMAP_START + BigInt(pfn) * BigInt(SIZEOF_PAGE), false, false);
+
 /** Puts a zone into the table that is indexed by the high bits of page->flags: node and zone. */
 export function add_to_zone_table(k: Kernel, zone_id: number): Zone {
-  const zone = k.node_data[zone_id >>> 3]!.node_zones[zone_id & ZONES_MASK]!;
+  const nid = zone_id >>> 3;
+  const idx = zone_id & ZONES_MASK;
+  const zone = k.node_data[nid]?.node_zones[idx];
+  if (zone === undefined) {
+    // The flags were damaged. Of no node: what Linux reads of such a zone first is where its per-cpu lists are.
+    const offset = pglist_data.offset.node_zones + idx * zone_layout.size + zone_layout.offset.per_cpu_pageset;
+    if (k.node_data[nid] === undefined) return page_fault_oops(k, BigInt(offset), false, false);
+    // Differs from Linux, which takes for a zone what follows the node's last one.
+    throw new KernelBug(`kernel BUG: a page says that it is in zone ${idx} of node ${nid}`);
+  }
   k.mm.zone_table[zone_id] = zone;
   return zone;
 }

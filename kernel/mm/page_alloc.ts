@@ -5,11 +5,12 @@
 //
 // Left out: cpusets, memcg, fault injection, tracepoints, and what sleeps.
 
+import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
 import { __GFP_ACCOUNT, __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../include/gfp_types.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import { MAX_ORDER, MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
-import { KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -23,9 +24,11 @@ import { get_page_from_freelist } from './get_page.ts';
 import { current_gfp_context, format_gfp, GFP_CONTEXT, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
 import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
+import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
-import { page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
+import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
 import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { split_page_switched_on } from './page_hooks.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, pcp_allowed_order } from './pcp.ts';
@@ -181,7 +184,11 @@ function free_the_page(k: Kernel, pfn: pfn_t, order: number): void {
 export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
+  if (m === undefined || i >= m.length) no_struct_page(k, pfn);
   const head = m[i + PG_FLAGS]! & (1 << PG_head);
+  if ((k.page_alloc.static_keys & KEY_DEBUG_VM) !== 0) {
+    VM_BUG_ON_PAGE(k, m[i + PG_REFCOUNT] === 0, 'page_ref_count(page) == 0', pfn, 'include/linux/mm.h:780');
+  }
   const refcount = m[i + PG_REFCOUNT]! - 1;
   m[i + PG_REFCOUNT] = refcount;
   if (refcount === 0) free_the_page(k, pfn, order);
@@ -192,6 +199,7 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
 export function split_page(k: Kernel, pfn: pfn_t, order: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
+  if (k.page_alloc.static_keys !== 0) split_page_switched_on(k, pfn, order);
   for (let p = 1; p < 1 << order; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
   split_page_memcg(k, pfn, 1 << order);
 }
@@ -214,6 +222,7 @@ export function __free_pages_core(k: Kernel, pfn: pfn_t, order: number): void {
     m[i] = m[i]! & keep;
     m[i + refcount] = 0;
   }
+  if ((k.page_alloc.static_keys & KEY_DEBUG_PAGEALLOC) !== 0) __kernel_map_pages(k, pfn, 1 << order, false);
   const zone = page_zone(k, pfn);
   zone.managed_pages += 1 << order;
   page_cpupid_reset_last(m, first);

@@ -12,6 +12,7 @@ import {
 } from '../include/mm_types.ts';
 import { PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { PG_hwpoison } from '../include/page_flags.ts';
+import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KERN_ALERT } from '../lib/printk.ts';
@@ -126,6 +127,24 @@ export function free_page_is_bad(k: Kernel, m: Int32Array, i: number, pfn: pfn_t
   if (page_expected_state(m, i, PAGE_FLAGS_CHECK_AT_FREE)) return false;
   bad_page(k, pfn, page_bad_reason(m, i, PAGE_FLAGS_CHECK_AT_FREE));
   return true;
+}
+
+/** bulkfree_pcp_prepare(): where pages are looked at as they come back, they are not once more on the way to the zone. */
+export function bulkfree_pcp_prepare(k: Kernel, m: Int32Array, i: number, pfn: pfn_t): boolean {
+  const keys = k.page_alloc.static_keys & (KEY_DEBUG_VM | KEY_DEBUG_PAGEALLOC);
+  return keys !== KEY_DEBUG_VM && free_page_is_bad(k, m, i, pfn);
+}
+
+/** check_pcp_refill(): whether a block for a per-cpu list is bad. */
+export function check_pcp_refill(k: Kernel, pfn: pfn_t, order: number): boolean {
+  const keys = k.page_alloc.static_keys & (KEY_DEBUG_VM | KEY_DEBUG_PAGEALLOC);
+  return keys !== KEY_DEBUG_VM && check_new_pages(k, pfn, order);
+}
+
+/** check_new_pcp(): whether a block off a per-cpu list is, where that is looked at. */
+export function check_new_pcp(k: Kernel, pfn: pfn_t, order: number): boolean {
+  const keys = k.page_alloc.static_keys & (KEY_DEBUG_VM | KEY_DEBUG_PAGEALLOC);
+  return keys !== 0 && check_new_pages(k, pfn, order);
 }
 
 /** Of a page with bad memory nothing is said. */

@@ -1,7 +1,7 @@
 // What happens to a block's struct pages, and contents, on its way out of the allocator and back into it (Linux:
 // mm/page_alloc.c prep_new_page(), post_alloc_hook(), free_pages_prepare()).
 //
-// Left out: KASAN, KMSAN, page owner, poisoning, memcg.
+// Left out: KASAN, KMSAN, memcg. What can be switched on is page_hooks.ts.
 
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { __GFP_COMP, __GFP_ZERO } from '../include/gfp_types.ts';
@@ -19,7 +19,7 @@ import {
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
-import { KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_MEMCG_KMEM, KEY_PAGE_OWNER, KEY_TRACE } from '../include/static_keys.ts';
 import { type gfp_t, PAGE_SHIFT, type pfn_t } from '../include/types.ts';
 import { UNEVICTABLE_PGCLEARED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -27,8 +27,11 @@ import { trace_mm_page_free } from '../trace/events/kmem.ts';
 import { COMPOUND_PAGE_DTOR, clear_compound_tails, prep_compound_page } from './compound.ts';
 import { ALLOC_NO_WATERMARKS } from './internal.ts';
 import { __memcg_kmem_uncharge_page } from './memcontrol.ts';
-import { page_index, page_zone, section_map } from './page.ts';
+import { VM_BUG_ON_PAGE } from './mmdebug.ts';
+import { no_struct_page, page_index, page_zone, pfn_valid, section_map } from './page.ts';
 import { find_unexpected, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { check_tails_debug_vm, free_pages_switched_on, post_alloc_switched_on } from './page_hooks.ts';
+import { reset_page_owner } from './page_owner.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { __mod_zone_page_state } from './vmstat.ts';
 
@@ -56,6 +59,7 @@ export function kernel_init_pages(k: Kernel, pfn: pfn_t, order: number): void {
 export function prep_new_page(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, alloc_flags: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
+  if (k.page_alloc.static_keys !== 0) post_alloc_switched_on(k, pfn, order, gfp);
   m[i + PG_PRIVATE] = 0;
   m[i + PG_PRIVATE_HI] = 0;
   m[i + PG_REFCOUNT] = 1;
@@ -72,12 +76,17 @@ export function prep_new_page(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, 
  * @returns false where something is wrong: then the block is out of use for good
  */
 export function free_pages_prepare(k: Kernel, pfn: pfn_t, order: number, check_free: boolean): boolean {
-  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_free(k, pfn, order);
+  const keys = k.page_alloc.static_keys;
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
+  if ((keys & KEY_DEBUG_VM) !== 0) {
+    VM_BUG_ON_PAGE(k, (m[i + PG_LRU_NEXT]! & TAIL) !== 0, 'PageTail(page)', pfn, 'mm/page_alloc.c:1420');
+  }
+  if ((keys & KEY_TRACE) !== 0) trace_mm_page_free(k, pfn, order);
   if ((m[i + PG_FLAGS]! & MLOCKED_OR_POISONED) !== 0 && !prepare_odd_page(k, m, i, pfn, order)) return false;
   let bad = 0;
-  if (order !== 0) {
+  if (order !== 0 && (keys & KEY_DEBUG_VM) !== 0) bad = check_tails_debug_vm(k, pfn, order);
+  else if (order !== 0) {
     if ((m[i + PG_FLAGS]! & HEAD) !== 0 || (m[i + PG_LRU_NEXT]! & TAIL) !== 0) clear_compound_tails(m, i, order);
     const f = k.mm.section_mem_map_f64[pfn >>> PFN_SECTION_SHIFT]!;
     const first = i + PAGE_WORDS;
@@ -90,6 +99,7 @@ export function free_pages_prepare(k: Kernel, pfn: pfn_t, order: number, check_f
     m[i + PG_MAPPING_HI] = 0;
   }
   if ((k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0) __memcg_kmem_uncharge_page(k, pfn, order);
+  check_free ||= (keys & (KEY_DEBUG_VM | KEY_DEBUG_PAGEALLOC)) !== 0;
   if (check_free && free_page_is_bad(k, m, i, pfn)) bad++;
   if (bad !== 0) return false;
 
@@ -97,6 +107,7 @@ export function free_pages_prepare(k: Kernel, pfn: pfn_t, order: number, check_f
   m[i + PG_FLAGS_HI] = m[i + PG_FLAGS_HI]! | CPUPID_NONE_HI;
   m[i + PG_PRIVATE] = 0;
   m[i + PG_PRIVATE_HI] = 0;
+  if (keys !== 0) free_pages_switched_on(k, pfn, order);
   if (k.init_on.init_on_free) kernel_init_pages(k, pfn, order);
   return true;
 }
@@ -111,6 +122,7 @@ function prepare_odd_page(k: Kernel, m: Int32Array, i: number, pfn: pfn_t, order
   }
   if ((flags & (1 << PG_hwpoison)) === 0 || order !== 0) return true;
   if ((k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0) __memcg_kmem_uncharge_page(k, pfn, order);
+  if ((k.page_alloc.static_keys & KEY_PAGE_OWNER) !== 0) reset_page_owner(k, pfn, order);
   return false;
 }
 
@@ -119,8 +131,22 @@ function clean_tail_pages(k: Kernel, m: Int32Array, i: number, pfn: pfn_t, order
   let bad = 0;
   for (let p = 1; p < 1 << order; p++) {
     const at = i + p * PAGE_WORDS;
+    if (at >= m.length) return bad + clean_beyond(k, pfn + p, (1 << order) - p);
     if (free_page_is_bad(k, m, at, pfn + p)) bad++;
     else m[at + PG_FLAGS] = m[at + PG_FLAGS]! & ~PAGE_FLAGS_CHECK_AT_PREP;
+  }
+  return bad;
+}
+
+/** The rest of a block that is not aligned, in the next section. */
+function clean_beyond(k: Kernel, pfn: pfn_t, nr_pages: number): number {
+  let bad = 0;
+  for (let page = pfn; page < pfn + nr_pages; page++) {
+    if (!pfn_valid(k.mm, page)) no_struct_page(k, page);
+    const m = section_map(k.mm, page);
+    const i = page_index(page);
+    if (free_page_is_bad(k, m, i, page)) bad++;
+    else m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~PAGE_FLAGS_CHECK_AT_PREP;
   }
   return bad;
 }

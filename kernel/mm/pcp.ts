@@ -34,7 +34,7 @@ import {
   ZONE_RECLAIM_ACTIVE,
 } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
-import { KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGALLOC, PGFREE } from '../include/vm_event_item.ts';
 import {
@@ -51,10 +51,11 @@ import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_pcpu_drain } from '../trace/events/kmem.ts';
 import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
 import { __rmqueue } from './fallback.ts';
+import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
 import { add_to_zone_table, lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
-import { check_new_pages, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { bulkfree_pcp_prepare, check_new_pcp, check_pcp_refill, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { list_add_tail, list_del, list_empty, list_first_page, list_last_page } from './page_list.ts';
 import { free_pages_prepare, kernel_init_pages, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
@@ -103,7 +104,7 @@ function rmqueue_bulk(
   for (; i < count; i++) {
     const pfn = __rmqueue(k, zone, order, migratetype, alloc_flags);
     if (pfn < 0) break;
-    if (check_new_pages(k, pfn, order)) continue;
+    if (check_pcp_refill(k, pfn, order)) continue;
     list_add_tail(k, c, head - c.base, pfn);
     allocated++;
     if (section_map(k.mm, pfn)[page_index(pfn) + PG_INDEX] === MIGRATE_CMA) {
@@ -125,6 +126,21 @@ export function __rmqueue_pcplist(
   c: ZoneCpu,
 ): pfn_t {
   const pindex = order_to_pindex(migratetype, order);
+  for (;;) {
+    const pfn = take_first(k, zone, c, order, migratetype, alloc_flags, pindex);
+    if (pfn < 0 || !check_new_pcp(k, pfn, order)) return pfn;
+  }
+}
+
+function take_first(
+  k: Kernel,
+  zone: Zone,
+  c: ZoneCpu,
+  order: number,
+  migratetype: number,
+  alloc_flags: number,
+  pindex: number,
+): pfn_t {
   const w = c.words;
   const head = list_head(c, pindex);
   if (list_empty(c, head - c.base)) {
@@ -191,7 +207,10 @@ function free_pcppages_bulk(k: Kernel, zone: Zone, count: number, c: ZoneCpu, pi
       list_del(k, c, pfn);
       count -= 1 << order;
       w[c.base + PCP_COUNT]! -= 1 << order;
-      if (free_page_is_bad(k, m, i, pfn)) continue;
+      if (bulkfree_pcp_prepare(k, m, i, pfn)) continue;
+      if ((k.page_alloc.static_keys & KEY_DEBUG_VM) !== 0) {
+        VM_BUG_ON_PAGE(k, mt === MIGRATE_ISOLATE, 'is_migrate_isolate(mt)', pfn, 'mm/page_alloc.c:1632');
+      }
       if (isolated_pageblocks) mt = get_pageblock_migratetype(k, pfn);
       __free_one_page(k, pfn, zone, order, mt, FPI_NONE);
       if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_pcpu_drain(k, pfn, order, mt);

@@ -1,14 +1,16 @@
 // Before zones are asked: where the search begins, and what is switched on that has a say in every request (Linux:
 // mm/page_alloc.c prepare_alloc_pages(), include/linux/mmzone.h first_zones_zonelist()).
 
-import { __GFP_HARDWALL } from '../include/gfp_types.ts';
-import { KEY_CPUSETS, KEY_DEBUG_ATOMIC_SLEEP } from '../include/static_keys.ts';
+import { __GFP_HARDWALL, __GFP_MOVABLE, __GFP_RECLAIMABLE } from '../include/gfp_types.ts';
+import { KEY_CPUSETS, KEY_DEBUG_ATOMIC_SLEEP, KEY_DEBUG_VM } from '../include/static_keys.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { BUG, WARN_ON } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { might_alloc } from '../sched/mm.ts';
 import { in_task } from '../sched/preempt.ts';
 import type { alloc_context } from './alloc_context.ts';
+import { gfp_zone_bad } from './gfp.ts';
 import { ALLOC_CPUSET } from './internal.ts';
 import type { Zone } from './mmzone.ts';
 
@@ -28,6 +30,13 @@ export function first_zones_zonelist(ac: alloc_context): void {
   ac.preferred = first_zone_of(ac.zones, ac.nodemask);
 }
 
+/** CONFIG_DEBUG_VM: flags that contradict each other (Linux: gfp_zone(), gfp_migratetype()). */
+function check_gfp(k: Kernel, gfp: gfp_t): void {
+  if (gfp_zone_bad(gfp)) BUG(k, 'include/linux/gfp.h:136');
+  const both = __GFP_RECLAIMABLE | __GFP_MOVABLE;
+  WARN_ON(k, (gfp & both) === both, 'include/linux/gfp.h:18 gfp_migratetype');
+}
+
 /** @returns more alloc_flags; -1: the request fails */
 export function prepare_switched_on(k: Kernel, gfp: gfp_t, _order: number, ac: alloc_context): number {
   const keys = k.page_alloc.static_keys;
@@ -38,6 +47,7 @@ export function prepare_switched_on(k: Kernel, gfp: gfp_t, _order: number, ac: a
     if (in_task(k) && ac.nodemask === null) ac.nodemask = k.current.mems_allowed;
     else alloc_flags |= ALLOC_CPUSET;
   }
+  if ((keys & KEY_DEBUG_VM) !== 0) check_gfp(k, gfp);
   if ((keys & KEY_DEBUG_ATOMIC_SLEEP) !== 0) might_alloc(k, gfp);
   return alloc_flags;
 }

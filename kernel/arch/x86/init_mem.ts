@@ -41,7 +41,7 @@ export function early_alloc_pgt_buf(k: Kernel): void {
 }
 
 function probe_page_size_mask(k: Kernel): void {
-  k.boot.page_size_mask |= 1 << PG_LEVEL_2M;
+  if (!k.page_debug.debug_pagealloc_early) k.boot.page_size_mask |= 1 << PG_LEVEL_2M;
   if (k.boot.direct_gbpages && k.hw.gbpages === true) {
     pr_info(k, 'Using GB pages for direct mapping');
     k.boot.page_size_mask |= 1 << PG_LEVEL_1G;

@@ -1,6 +1,7 @@
 // What there is in /proc (Linux: fs/proc/root.c and each proc_create()).
 
 import type { Kernel } from '../../kernel.ts';
+import { read_page_owner } from '../../mm/page_owner.ts';
 import { frag_show } from './buddyinfo.ts';
 import { meminfo_proc_show } from './meminfo.ts';
 import { pagetypeinfo_show } from './pagetypeinfo.ts';
@@ -23,6 +24,7 @@ const files: ReadonlyMap<string, (k: Kernel) => string> = new Map([
  * @returns null: there is no such file
  */
 export function proc_read(k: Kernel, path: string): string | null {
+  if (path === '/sys/kernel/debug/page_owner') return k.config.PAGE_OWNER ? read_page_owner(k) : null;
   if (!path.startsWith('/proc/')) return null;
   const name = path.slice('/proc/'.length);
   return files.get(name)?.(k) ?? proc_sys_read(k, name);

@@ -1,7 +1,14 @@
 // What the files that show zones have in common (Linux: mm/vmstat.c walk_zones_in_node(); seq_printf()'s widths).
 
 import type { KernelConfig } from '../../config.ts';
-import { MAX_NR_ZONES, MIGRATE_CMA, MIGRATE_ISOLATE, ZONE_DEVICE, ZONE_DMA } from '../../include/mmzone.ts';
+import {
+  MAX_NR_ZONES,
+  MIGRATE_CMA,
+  MIGRATE_ISOLATE,
+  migratetype_names,
+  ZONE_DEVICE,
+  ZONE_DMA,
+} from '../../include/mmzone.ts';
 import type { PgData, Zone } from '../../mm/mmzone.ts';
 
 /** `%*d` and `%*s`: right-aligned. */
@@ -19,8 +26,6 @@ export function configured_zones(config: KernelConfig): number[] {
 }
 
 export const populated_zones = (pgdat: PgData): Zone[] => pgdat.node_zones.filter((zone) => zone.populated);
-
-const migratetype_names = ['Unmovable', 'Movable', 'Reclaimable', 'HighAtomic', 'CMA', 'Isolate'] as const;
 
 /** The migratetypes that the configuration has, by number, with their names. */
 export function configured_migratetypes(config: KernelConfig): { readonly mt: number; readonly name: string }[] {
