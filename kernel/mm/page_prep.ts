@@ -19,7 +19,13 @@ import {
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
-import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_MEMCG_KMEM, KEY_PAGE_OWNER, KEY_TRACE } from '../include/static_keys.ts';
+import {
+  KEY_DEBUG_PAGEALLOC,
+  KEY_DEBUG_VM,
+  KEY_MEMCG_KMEM,
+  KEY_PAGE_OWNER,
+  KEY_TRACE,
+} from '../include/static_keys.ts';
 import { type gfp_t, PAGE_SHIFT, type pfn_t } from '../include/types.ts';
 import { UNEVICTABLE_PGCLEARED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
