@@ -15,8 +15,10 @@ import { KEY_DEBUG_ATOMIC_SLEEP, KEY_DEBUG_VM } from './include/static_keys.ts';
 import { CommandLine } from './init/params.ts';
 import { nodes_none } from './lib/nodemask.ts';
 import { Log } from './lib/printk.ts';
+import { RandomState } from './lib/random.ts';
 import { PanicState } from './lib/taint.ts';
 import { CmaState } from './mm/cma.ts';
+import { FailPageAllocState } from './mm/fail_page_alloc.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
 import { InitOnState } from './mm/init_on.ts';
 import { KhugepagedState } from './mm/khugepaged.ts';
@@ -53,6 +55,7 @@ export class Kernel {
   on_stage: ((name: string, phase: 'begin' | 'end') => void) | null = null;
 
   readonly log = new Log();
+  readonly random = new RandomState();
   readonly panic_state = new PanicState();
   readonly cmdline = new CommandLine();
   /** The task that runs. */
@@ -93,6 +96,7 @@ export class Kernel {
   readonly page_owner = new PageOwnerState();
   readonly cma = new CmaState();
   readonly hugetlb = new HugetlbState();
+  readonly fail_page_alloc = new FailPageAllocState();
   readonly memcg = new MemcgState();
   readonly writeback = new WritebackState();
   readonly cpuset: CpusetState;

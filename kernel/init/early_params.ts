@@ -23,6 +23,7 @@ import type { Kernel } from '../kernel.ts';
 import { debug_kernel, ignore_loglevel_setup, loglevel, quiet_kernel } from '../lib/loglevel.ts';
 import { pr_warn } from '../lib/printk.ts';
 import { early_cma } from '../mm/cma.ts';
+import { setup_fail_page_alloc } from '../mm/fail_page_alloc.ts';
 import { default_hugepagesz_setup, hugepages_setup, hugepagesz_setup } from '../mm/hugetlb_params.ts';
 import { early_init_on_alloc, early_init_on_free } from '../mm/init_on.ts';
 import { setup_transparent_hugepage } from '../mm/khugepaged.ts';
@@ -119,6 +120,7 @@ export const setup_table: readonly setup_param[] = [
   { name: 'hashdist=', setup: set_hashdist, config: 'NUMA' },
   { name: 'dhash_entries=', setup: set_dhash_entries },
   { name: 'ihash_entries=', setup: set_ihash_entries },
+  { name: 'fail_page_alloc=', setup: setup_fail_page_alloc },
   { name: 'transparent_hugepage=', setup: setup_transparent_hugepage },
   { name: 'trace_event=', setup: setup_trace_event },
   { name: 'trace_buf_size=', setup: set_buf_size },

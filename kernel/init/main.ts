@@ -14,6 +14,7 @@ import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_notice } from '../lib/printk.ts';
 import { cma_init_reserved_areas } from '../mm/cma.ts';
+import { fail_page_alloc_debugfs } from '../mm/fail_page_alloc.ts';
 import { hugetlb_init } from '../mm/hugetlb.ts';
 import { report_meminit } from '../mm/init_on.ts';
 import { hugepage_init } from '../mm/khugepaged.ts';
@@ -92,6 +93,8 @@ export const stages: readonly Stage[] = [
   { name: 'populate_rootfs', run: populate_rootfs },
   // device
   { name: 'kswapd_init', run: kswapd_init },
+  // late
+  { name: 'fail_page_alloc_debugfs', run: fail_page_alloc_debugfs },
   // kernel_init()
   { name: 'free_initmem', run: free_initmem },
   { name: 'mark_readonly', run: mark_readonly },

@@ -9,6 +9,7 @@ import { __GFP_DIRECT_RECLAIM, __GFP_FS } from '../include/gfp_types.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_warn } from '../lib/printk.ts';
+import { print_tainted } from '../lib/taint.ts';
 import { PF_MEMALLOC } from '../sched/task.ts';
 import { current_gfp_context } from './gfp.ts';
 
@@ -28,7 +29,7 @@ function print_deadlock_bug(k: Kernel): void {
   pr_warn(k, '');
   pr_warn(k, RULE);
   pr_warn(k, 'WARNING: possible recursive locking detected');
-  pr_warn(k, `${k.config.version} Not tainted`);
+  pr_warn(k, `${k.config.version} #1 ${print_tainted(k.panic_state.tainted_mask)}`);
   pr_warn(k, '-'.repeat(RULE.length));
   pr_warn(k, `${comm}/${pid} is trying to acquire lock:`);
   pr_warn(k, `${LOCK}, at: fs_reclaim_acquire`);
@@ -40,8 +41,8 @@ function print_deadlock_bug(k: Kernel): void {
 /** From here on the task reclaims, or is where reclaim may get to: it must not ask for memory through file systems. */
 export function fs_reclaim_acquire(k: Kernel, gfp: gfp_t): void {
   if (!takes_fs_reclaim(k, gfp)) return;
-  if (k.current.fs_reclaim_depth++ === 0 || !k.preempt.debug_locks) return;
-  k.preempt.debug_locks = false;
+  if (k.current.fs_reclaim_depth++ === 0 || !k.panic_state.debug_locks) return;
+  k.panic_state.debug_locks = false;
   print_deadlock_bug(k);
 }
 

@@ -2,7 +2,7 @@
 // mm/page_alloc.c prepare_alloc_pages(), include/linux/mmzone.h first_zones_zonelist()).
 
 import { __GFP_HARDWALL, __GFP_MOVABLE, __GFP_RECLAIMABLE } from '../include/gfp_types.ts';
-import { KEY_CPUSETS, KEY_DEBUG_ATOMIC_SLEEP, KEY_DEBUG_VM } from '../include/static_keys.ts';
+import { KEY_CPUSETS, KEY_DEBUG_ATOMIC_SLEEP, KEY_DEBUG_VM, KEY_FAIL_PAGE_ALLOC } from '../include/static_keys.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG, WARN_ON } from '../lib/bug.ts';
@@ -10,6 +10,7 @@ import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { might_alloc } from '../sched/mm.ts';
 import { in_task } from '../sched/preempt.ts';
 import type { alloc_context } from './alloc_context.ts';
+import { should_fail_alloc_page } from './fail_page_alloc.ts';
 import { gfp_zone_bad } from './gfp.ts';
 import { ALLOC_CPUSET } from './internal.ts';
 import type { Zone } from './mmzone.ts';
@@ -38,7 +39,7 @@ function check_gfp(k: Kernel, gfp: gfp_t): void {
 }
 
 /** @returns more alloc_flags; -1: the request fails */
-export function prepare_switched_on(k: Kernel, gfp: gfp_t, _order: number, ac: alloc_context): number {
+export function prepare_switched_on(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): number {
   const keys = k.page_alloc.static_keys;
   let alloc_flags = 0;
   if ((keys & KEY_CPUSETS) !== 0) {
@@ -49,5 +50,6 @@ export function prepare_switched_on(k: Kernel, gfp: gfp_t, _order: number, ac: a
   }
   if ((keys & KEY_DEBUG_VM) !== 0) check_gfp(k, gfp);
   if ((keys & KEY_DEBUG_ATOMIC_SLEEP) !== 0) might_alloc(k, gfp);
+  if ((keys & KEY_FAIL_PAGE_ALLOC) !== 0 && should_fail_alloc_page(k, gfp, order)) return -1;
   return alloc_flags;
 }

@@ -1,10 +1,11 @@
 // The check that whoever may sleep is where that is allowed (Linux: kernel/sched/core.c __might_sleep(), __might_resched()).
 // Only with CONFIG_DEBUG_ATOMIC_SLEEP.
 //
-// Left out: the WARN for a task that is not TASK_RUNNING, and the stack.
+// Left out: the WARN for a task that is not TASK_RUNNING, and the call trace.
 
 import type { Kernel } from '../kernel.ts';
 import { pr_err } from '../lib/printk.ts';
+import { add_taint, dump_stack_print_info, TAINT_WARN } from '../lib/taint.ts';
 import { in_atomic, SYSTEM_BOOTING, SYSTEM_RUNNING } from './preempt.ts';
 import { PF_IDLE } from './task.ts';
 
@@ -35,4 +36,6 @@ export function might_sleep(k: Kernel, where: string): void {
   pr_err(k, `${state}, ${who}`);
   pr_err(k, `preempt_count: ${preempt_count.toString(16)}, expected: 0`);
   if (k.config.PREEMPT_RCU) pr_err(k, `RCU nest depth: ${rcu_preempt_depth}, expected: 0`);
+  dump_stack_print_info(k);
+  add_taint(k, TAINT_WARN, true);
 }

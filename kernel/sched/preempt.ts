@@ -25,8 +25,6 @@ export class PreemptState {
   system_state = SYSTEM_BOOTING;
   /** When __might_resched() last spoke, in virtual nanoseconds; -1: never. */
   might_resched_at = -1;
-  /** debug_locks: lockdep reports once, and then no more. */
-  debug_locks = true;
 }
 
 const count = (k: Kernel): number => k.preempt.preempt_count;

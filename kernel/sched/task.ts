@@ -24,6 +24,9 @@ export class task_struct {
   rt = false;
   /** non_block_start(): sections that must not sleep though preemption is enabled. */
   non_block_count = 0;
+  /** /proc/PID/make-it-fail, /proc/PID/fail-nth: lib/fault_inject.ts. */
+  make_it_fail = false;
+  fail_nth = 0;
   /** How often fs_reclaim is held: mm/fs_reclaim.ts. */
   fs_reclaim_depth = 0;
   /** The nodes that its cpuset allows. Every node until cpuset_init_smp(). */

@@ -83,6 +83,7 @@ describe('sleeping function called from invalid context', () => {
       'BUG: sleeping function called from invalid context at include/linux/sched/mm.h:274',
       'in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 0, name: swapper/0',
       'preempt_count: 1, expected: 0',
+      `CPU: 0 PID: 0 Comm: swapper/0 Not tainted ${k.config.version} #1`,
     ]);
   });
 
