@@ -11,9 +11,11 @@ import { proc_read } from '../kernel/fs/proc/root.ts';
 import { ENOENT } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
+import { explain_text } from '../kernel/trace/explain_text.ts';
 import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { type Explanation, explainOne, explainRequest } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
@@ -54,6 +56,13 @@ export const bootCommand: Command = {
         repeatable: true,
       },
       {
+        name: '--explain',
+        value: 'REQUEST',
+        choices: [],
+        help: 'make a request, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
+        repeatable: true,
+      },
+      {
         name: '--json',
         value: null,
         choices: [],
@@ -74,6 +83,7 @@ export const bootCommand: Command = {
   run(values, rest, output, lists) {
     const sysctls = sysctlsOf(lists.get('--sysctl') ?? []);
     const paths = lists.get('--cat') ?? [];
+    const requests = (lists.get('--explain') ?? []).map(explainRequest);
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
     if (problem !== null) throw new LabError(problem);
@@ -90,18 +100,22 @@ export const bootCommand: Command = {
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
     const problems = stopped === null ? setSysctls(kernel, sysctls) : [];
+    const explanations = stopped === null ? requests.map((request) => explainOne(kernel, request, problems)) : [];
     const files = stopped === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
       const panic = stopped === null ? null : stopped.message;
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
+        ...(explanations.length > 0 ? { explained: explanations } : {}),
         ...(times === null ? {} : { times }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
       if (stopped === null)
-        output.out(`\n${paths.length > 0 ? paths.map((path) => files.get(path) ?? '').join('') : bootSummary(kernel)}`);
+        output.out(
+          `\n${textAfterLog(kernel, explanations, paths.length > 0 ? paths.map((path) => files.get(path) ?? '') : null)}`,
+        );
       if (times !== null) output.err(timesText(times));
     }
     for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
@@ -113,6 +127,13 @@ export const bootCommand: Command = {
     return stopped === null && problems.length === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
+
+/** @param files null: none was asked for */
+function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: readonly string[] | null): string {
+  const explained = explanations.map(({ steps }) => explain_text(steps)).join('\n');
+  if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files.join('');
+  return explained === '' ? bootSummary(k) : explained;
+}
 
 /** After an option that neither QEMU has nor we. */
 function hint(option: string): string {

@@ -1,4 +1,4 @@
-// Allocation flags as a recording writes them: a C expression of names, |, &, ~ and brackets.
+// Allocation flags as a recording writes them: a C expression of names, numbers, |, &, ~ and brackets.
 
 import * as gfp from '../../kernel/include/gfp_types.ts';
 import { CaseError } from './fields.ts';
@@ -28,7 +28,7 @@ export function parseGfp(text: string): number {
       at++;
       return value;
     }
-    const value = names.get(token) ?? wrong();
+    const value = /^(0x[0-9a-f]+|\d+)$/i.test(token) ? Number(token) : (names.get(token) ?? wrong());
     at++;
     return value;
   };

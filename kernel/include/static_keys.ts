@@ -20,3 +20,5 @@ export const KEY_DEBUG_PAGEALLOC = 1 << 6;
 export const KEY_DEBUG_ATOMIC_SLEEP = 1 << 7;
 /** CONFIG_DEBUG_VM: VM_BUG_ON_PAGE() and check_pages on the per-cpu lists. */
 export const KEY_DEBUG_VM = 1 << 8;
+/** A request's steps are recorded: kernel/trace/explain.ts. */
+export const KEY_EXPLAIN = 1 << 30;

@@ -39,6 +39,7 @@ import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '.
 import type { Kernel } from '../kernel.ts';
 import { BUG } from '../lib/bug.ts';
 import { trace_mm_page_alloc_zone_locked } from '../trace/events/kmem.ts';
+import { explain_lists, explaining } from '../trace/explain.ts';
 import { add_to_free_list, add_to_free_list_tail, del_page_from_free_list } from './free_list.ts';
 import { clear_page_guard, is_guard_of, set_page_guard } from './guard.ts';
 import type { MmState } from './mm_state.ts';
@@ -289,8 +290,10 @@ export function __rmqueue_smallest(k: Kernel, zone: Zone, order: number, migrate
     if (current_order > order) expand(k, zone, m, i, lo, hi, order, current_order, migratetype);
     m[i + PG_INDEX] = migratetype;
     if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc_zone_locked(k, pfn, order, migratetype);
+    if (explaining(k)) explain_lists(k, zone, order, migratetype, current_order, pfn);
     return pfn;
   }
+  if (explaining(k)) explain_lists(k, zone, order, migratetype, -1, -1);
   return -1;
 }
 

@@ -19,6 +19,7 @@ import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_i
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
+import { explain_call, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
 import { get_page_from_freelist } from './get_page.ts';
@@ -68,6 +69,7 @@ export function __alloc_pages_direct_compact(
   state: attempts,
 ): pfn_t {
   if (order === 0) return -1;
+  if (explaining(k)) explain_call(k, 'compaction');
   const flags = memalloc_noreclaim_save(k);
   state.compact_result =
     k.page_alloc.reclaim?.try_to_compact_pages(k, gfp, order, alloc_flags, ac, prio) ?? COMPACT_SKIPPED;
@@ -96,6 +98,7 @@ export function __alloc_pages_direct_reclaim(
   ac: alloc_context,
   state: attempts,
 ): pfn_t {
+  if (explaining(k)) explain_call(k, 'reclaim');
   state.did_some_progress = __perform_reclaim(k, gfp, order, ac);
   if (state.did_some_progress === 0) return -1;
   const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);

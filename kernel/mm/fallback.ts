@@ -20,6 +20,7 @@ import type { pfn_t } from '../include/types.ts';
 import { Z_NR_FREE_CMA_PAGES, Z_VM_STAT } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_alloc_extfrag } from '../trace/events/kmem.ts';
+import { explain, explain_fallback, explaining } from '../trace/explain.ts';
 import { __rmqueue_smallest } from './buddy.ts';
 import { free_area_empty, get_page_from_free_area, move_to_free_list, nr_free } from './free_list.ts';
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from './internal.ts';
@@ -29,7 +30,7 @@ import { buddy_order } from './page.ts';
 import { get_pageblock_migratetype, set_pageblock_migratetype } from './pageblock.ts';
 
 /** By migratetype: the first and the second that it falls back to. Others have none. */
-const fallbacks: readonly (readonly [number, number])[] = [
+export const fallbacks: readonly (readonly [number, number])[] = [
   [MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE], // MIGRATE_UNMOVABLE
   [MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE], // MIGRATE_MOVABLE
   [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE], // MIGRATE_RECLAIMABLE
@@ -125,19 +126,29 @@ function __rmqueue_fallback(
   alloc_flags: number,
 ): boolean {
   const min_order = order < pageblock_order && (alloc_flags & ALLOC_NOFRAGMENT) !== 0 ? pageblock_order : order;
+  const told = explaining(k);
+  if (told) explain_fallback(k, zone, order, start_migratetype, min_order);
   for (let current_order = MAX_ORDER - 1; current_order >= min_order; current_order--) {
     let fallback_mt = find_suitable_fallback(k, zone, current_order, start_migratetype, false);
-    if (fallback_mt < 0) continue;
     let can_steal = can_steal_fallback(k, current_order, start_migratetype);
+    if (told) explain(k, { code: 'fallback_order', order: current_order, migratetype: fallback_mt, can_steal });
+    if (fallback_mt < 0) continue;
     if (!can_steal && start_migratetype === MIGRATE_MOVABLE && current_order > order) {
       for (current_order = order; current_order < MAX_ORDER; current_order++) {
         fallback_mt = find_suitable_fallback(k, zone, current_order, start_migratetype, false);
+        if (told) explain(k, { code: 'fallback_order', order: current_order, migratetype: fallback_mt, can_steal });
         if (fallback_mt >= 0) break;
       }
       can_steal = can_steal_fallback(k, current_order, start_migratetype);
     }
     const pfn = get_page_from_free_area(k, zone, current_order, fallback_mt);
+    const before = told ? get_pageblock_migratetype(k, pfn) : 0;
     steal_suitable_fallback(k, zone, pfn, alloc_flags, start_migratetype, can_steal);
+    if (told) {
+      const after = get_pageblock_migratetype(k, pfn);
+      const boost = zone.watermark_boost;
+      explain(k, { code: 'steal', pfn, order: current_order, migratetype: fallback_mt, before, after, boost });
+    }
     if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) {
       trace_mm_page_alloc_extfrag(k, pfn, order, current_order, start_migratetype, fallback_mt);
     }

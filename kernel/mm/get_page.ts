@@ -10,6 +10,7 @@ import { Z_FLAGS } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { explain, explain_skip, explain_stop, explain_watermark, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __mod_zone_freepage_state, __rmqueue_smallest } from './buddy.ts';
 import { deferred_grow_zone } from './deferred.ts';
@@ -110,27 +111,43 @@ export function get_page_from_freelist(
   if (preferred >= zones.length) return -1;
   const preferred_zone = zones[preferred]!;
   const cpusets = (alloc_flags & ALLOC_CPUSET) !== 0 && cpusets_enabled(k);
+  const told = explaining(k);
   let last_nid = -1;
   let last_dirty_ok = false;
   for (;;) {
     const no_fallback = (alloc_flags & ALLOC_NOFRAGMENT) !== 0;
+    if (told) explain(k, { code: 'walk', alloc_flags });
     for (let z = preferred; z < zones.length; z++) {
       const zone = zones[z]!;
-      if (nodemask !== null && !node_isset(zone.nid, nodemask)) continue;
-      if (cpusets && !__cpuset_node_allowed(k, zone.nid, gfp)) continue;
+      if (nodemask !== null && !node_isset(zone.nid, nodemask)) {
+        if (told) explain_skip(k, zone, 'nodemask');
+        continue;
+      }
+      if (cpusets && !__cpuset_node_allowed(k, zone.nid, gfp)) {
+        if (told) explain_skip(k, zone, 'cpuset');
+        continue;
+      }
       // So that no node holds more than its share of all pages that may be dirty.
       if (ac.spread_dirty_pages) {
         if (zone.nid !== last_nid) {
           last_nid = zone.nid;
           last_dirty_ok = node_dirty_ok(k, k.node_data[zone.nid]!);
         }
-        if (!last_dirty_ok) continue;
+        if (!last_dirty_ok) {
+          if (told) explain_skip(k, zone, 'dirty');
+          continue;
+        }
       }
       // A page of this node in a mixed pageblock is better than one of another node.
-      if (no_fallback && zone.nid !== preferred_zone.nid) break;
+      if (no_fallback && zone.nid !== preferred_zone.nid) {
+        if (told) explain_stop(k, zone);
+        break;
+      }
 
       const mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK);
-      if (!zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags, gfp)) {
+      const ok = zone_watermark_fast(zone, order, mark, highest_zoneidx, alloc_flags, gfp);
+      if (told) explain_watermark(k, zone, order, highest_zoneidx, alloc_flags, ok);
+      if (!ok) {
         const grown = k.mm.deferred_pages && deferred_grow_zone(k, zone, order);
         if (!grown && (alloc_flags & ALLOC_NO_WATERMARKS) === 0) {
           if (!node_reclaim_enabled(k) || !zone_allows_reclaim(k, preferred_zone, zone)) continue;

@@ -5,6 +5,7 @@ import { MAX_ORDER, MIGRATE_HIGHATOMIC, MIGRATE_PCPTYPES, pageblock_nr_pages } f
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { explain_reserve, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { get_page_from_free_area } from './free_list.ts';
 import type { Zone } from './mmzone.ts';
@@ -14,6 +15,12 @@ import { get_pageblock_migratetype, set_pageblock_migratetype } from './pagebloc
 /** Reserves the pageblock of a page that such a request was just given: one a zone, and more up to 1 % of it. */
 export function reserve_highatomic_pageblock(k: Kernel, pfn: pfn_t, zone: Zone): void {
   const max_managed = Math.floor(zone.managed_pages / 100) + pageblock_nr_pages;
+  const before = zone.nr_reserved_highatomic;
+  reserve_pageblock(k, pfn, zone, max_managed);
+  if (explaining(k)) explain_reserve(k, zone, pfn, before, max_managed);
+}
+
+function reserve_pageblock(k: Kernel, pfn: pfn_t, zone: Zone, max_managed: number): void {
   if (zone.nr_reserved_highatomic >= max_managed) return;
   if (get_pageblock_migratetype(k, pfn) >= MIGRATE_PCPTYPES) return;
   zone.nr_reserved_highatomic += pageblock_nr_pages;

@@ -18,6 +18,7 @@ import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
+import { explain, explain_request, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { get_page_from_freelist } from './get_page.ts';
@@ -115,6 +116,7 @@ export function __alloc_pages(
   }
   const { ac } = state;
   let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
+  if (explaining(k)) explain_request(k, gfp, order, preferred_nid, ac);
   if (alloc_flags < 0) return -1;
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
   const { alloc_gfp, migratetype } = ac;
@@ -131,10 +133,12 @@ function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype
   if ((keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0 && pfn >= 0) {
     if (__memcg_kmem_charge_page(k, pfn, gfp, order) !== 0) {
       __free_pages(k, pfn, order);
+      if (explaining(k)) explain(k, { code: 'memcg', pfn });
       pfn = -1;
     }
   }
   if ((keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
+  if (explaining(k)) explain(k, { code: 'result', order, pfn });
   return pfn;
 }
 

@@ -49,6 +49,7 @@ import {
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_pcpu_drain } from '../trace/events/kmem.ts';
+import { explain, explain_pcp, explaining } from '../trace/explain.ts';
 import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
 import { __rmqueue } from './fallback.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
@@ -147,7 +148,12 @@ function take_first(
     let batch = w[c.base + PCP_BATCH]!;
     // A batch of 1 is that of boot's pagesets and small zones, which keep nothing.
     if (batch > 1) batch = Math.max(batch >> order, 2);
-    w[c.base + PCP_COUNT]! += rmqueue_bulk(k, zone, c, order, batch, pindex, migratetype, alloc_flags) << order;
+    if (explaining(k)) explain_pcp(k, zone, order, migratetype, w[c.base + PCP_COUNT]!, batch);
+    const got = rmqueue_bulk(k, zone, c, order, batch, pindex, migratetype, alloc_flags);
+    w[c.base + PCP_COUNT]! += got << order;
+    if (explaining(k)) explain(k, { code: 'refilled', wanted: batch, got });
+  } else if (explaining(k)) {
+    explain_pcp(k, zone, order, migratetype, w[c.base + PCP_COUNT]!, 0);
   }
   const pfn = list_first_page(k, c, head - c.base);
   if (pfn < 0) return -1;

@@ -25,6 +25,7 @@ import type { Kernel } from '../kernel.ts';
 import { panic, WARN_ONCE } from '../lib/bug.ts';
 import { in_interrupt, in_serving_softirq, in_task } from '../sched/preempt.ts';
 import { PF_DUMPCORE, PF_MEMALLOC } from '../sched/task.ts';
+import { explain, explain_call, explaining } from '../trace/explain.ts';
 import { alloc_context } from './alloc_context.ts';
 import {
   __alloc_pages_direct_compact,
@@ -90,6 +91,7 @@ class slow_request {
 /** One wake-up for each node. */
 function wake_all_kswapds(k: Kernel, order: number, gfp: gfp_t, ac: alloc_context): void {
   const { reclaim } = k.page_alloc;
+  if (explaining(k)) explain_call(k, 'kswapd');
   if (reclaim === null) return;
   let last_nid = -1;
   for (const zone of for_each_zone_of(ac)) {
@@ -154,6 +156,7 @@ function __alloc_pages_may_oom(k: Kernel, r: slow_request): pfn_t {
   if ((k.current.flags & PF_DUMPCORE) !== 0 || r.costly_order) return NOPAGE;
   if ((gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) !== 0 || ac.highest_zoneidx < ZONE_NORMAL) return NOPAGE;
   const nofail = (gfp & __GFP_NOFAIL) !== 0;
+  if (explaining(k)) explain_call(k, 'oom');
   const killed = k.page_alloc.reclaim?.out_of_memory(k, ac, gfp, order) === true;
   if (!killed && !warn_once_gfp(k, nofail, gfp, '4526 __alloc_pages_may_oom')) return NOPAGE;
   state.did_some_progress = 1;
@@ -164,6 +167,7 @@ function __alloc_pages_may_oom(k: Kernel, r: slow_request): pfn_t {
 function first_attempt(k: Kernel, r: slow_request): pfn_t {
   const { gfp, order, ac, state } = r;
   r.alloc_flags = gfp_to_alloc_flags(k, gfp, order);
+  if (explaining(k)) explain(k, { code: 'slowpath', gfp, alloc_flags: r.alloc_flags });
   ac.zones = zones_of(k, ac);
   first_zones_zonelist(ac);
   if (ac.preferred >= ac.zones.length) return NOPAGE;

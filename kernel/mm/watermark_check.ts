@@ -45,7 +45,7 @@ export function zone_free_pages(zone: Zone): number {
   return Math.max(x, 0);
 }
 
-function zone_free_cma_pages(zone: Zone): number {
+export function zone_free_cma_pages(zone: Zone): number {
   const x = zone.words[zone.base + Z_NR_FREE_CMA_PAGES]!;
   return Math.max(x, 0);
 }
@@ -55,11 +55,22 @@ export const wmark_pages = (zone: Zone, mark: number): number =>
   zone.words[zone.base + Z_WATERMARK + 2 * mark]! + zone.words[zone.base + Z_WATERMARK_BOOST]!;
 
 /** Of the free pages, those that the request may not have or that are of no use to it. */
-function __zone_watermark_unusable_free(zone: Zone, order: number, alloc_flags: number): number {
+export function __zone_watermark_unusable_free(zone: Zone, order: number, alloc_flags: number): number {
   let unusable_free = (1 << order) - 1;
   if ((alloc_flags & ALLOC_RESERVES) === 0) unusable_free += zone.words[zone.base + Z_NR_RESERVED_HIGHATOMIC]!;
   if ((alloc_flags & ALLOC_CMA) === 0) unusable_free += zone_free_cma_pages(zone);
   return unusable_free;
+}
+
+/** What is left of a mark for a request that may use some of the reserves. */
+export function watermark_least(mark: number, alloc_flags: number): number {
+  let min = mark;
+  if ((alloc_flags & ALLOC_MIN_RESERVE) !== 0) {
+    min -= min >> 1;
+    if ((alloc_flags & ALLOC_NON_BLOCK) !== 0) min -= min >> 2;
+  }
+  if ((alloc_flags & ALLOC_OOM) !== 0) min -= min >> 1;
+  return min;
 }
 
 /**
@@ -75,15 +86,8 @@ export function __zone_watermark_ok(
   free_pages: number,
 ): boolean {
   const { words, base } = zone;
-  let min = mark;
   free_pages -= __zone_watermark_unusable_free(zone, order, alloc_flags);
-  if ((alloc_flags & ALLOC_RESERVES) !== 0) {
-    if ((alloc_flags & ALLOC_MIN_RESERVE) !== 0) {
-      min -= min >> 1;
-      if ((alloc_flags & ALLOC_NON_BLOCK) !== 0) min -= min >> 2;
-    }
-    if ((alloc_flags & ALLOC_OOM) !== 0) min -= min >> 1;
-  }
+  const min = (alloc_flags & ALLOC_RESERVES) !== 0 ? watermark_least(mark, alloc_flags) : mark;
   if (free_pages <= min + words[base + Z_LOWMEM_RESERVE + 2 * highest_zoneidx]!) return false;
   return order === 0 || has_free_block(zone, order, alloc_flags);
 }

@@ -1,5 +1,6 @@
 // What tracing keeps (Linux: kernel/trace/trace.c global_trace).
 
+import type { Step } from './explain.ts';
 import type { RingBuffer } from './ring_buffer.ts';
 
 /** TRACE_BUF_SIZE_DEFAULT */
@@ -13,6 +14,8 @@ export class TraceState {
   trace_buf_size = DEFAULT_SIZE;
   /** Made when the first event is switched on. */
   buffer: RingBuffer | null = null;
+  /** Of the requests that are explained. */
+  steps: Step[] = [];
   /** Names of tasks by pid, as of their last event. */
   readonly saved_cmdlines = new Map<number, string>();
 }

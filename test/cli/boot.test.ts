@@ -91,7 +91,16 @@ describe('--json', () => {
     const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
     const heads = page.split('\n').filter((line) => line.startsWith('| `'));
     const described = heads.flatMap((line) => [...line.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name));
-    const { out } = await boot('--json', '-m', '256M', '--times', '--cat', '/proc/buddyinfo');
+    const { out } = await boot(
+      '--json',
+      '-m',
+      '256M',
+      '--times',
+      '--cat',
+      '/proc/buddyinfo',
+      '--explain',
+      'GFP_KERNEL',
+    );
     expect(Object.keys(JSON.parse(out)).sort()).toEqual(described.sort());
   });
 
@@ -105,6 +114,46 @@ describe('--json', () => {
     expect(late.memblock.memory[0]).toMatchObject({ base: '0x1000', size: '0x9e000' });
     expect(late).not.toHaveProperty('zones');
     expect(err).toBe('Kernel panic - not syncing: Invalid user supplied memory map\n');
+  });
+});
+
+describe('--explain', () => {
+  it('tells the request, and leaves its events in the trace', async () => {
+    const { code, out, err } = await boot(
+      ...['-m', '256M', '--explain', 'GFP_KERNEL|__GFP_COMP,order=2', '-append', 'trace_event=mm_page_alloc'],
+      ...['--cat', '/sys/kernel/tracing/trace'],
+    );
+    expect([code, err]).toEqual([0, '']);
+    const pfn = /^page frames 0x([0-9a-f]+) to/m.exec(out)![1];
+    expect(out).toMatch(
+      /\norder 2 \(4 pages\), 0x40cc0 \(GFP_KERNEL\|__GFP_COMP\), near node 0\n {2}gfp_zone: up to Normal/,
+    );
+    expect(out).toContain(`pfn=0x${pfn} order=2 migratetype=0 gfp_flags=GFP_KERNEL|__GFP_COMP\n`);
+  });
+
+  it('gives steps as data', async () => {
+    const { out } = await boot('--json', '-m', '256M', '--explain', 'GFP_ATOMIC', '--explain', '0,order=10,node=0');
+    const { explained } = JSON.parse(out);
+    expect(explained.map(({ request }: { request: string }) => request)).toEqual(['GFP_ATOMIC', '0,order=10,node=0']);
+    expect(explained[1].steps[0]).toMatchObject({ code: 'request', gfp: 0, order: 10, nid: 0 });
+    expect(explained[1].steps.at(-1)).toMatchObject({ code: 'result', order: 10 });
+  });
+
+  it.each([
+    [
+      'GFP_ATOMC',
+      "--explain GFP_ATOMC: 'GFP_ATOMC' is no expression of allocation flags, as in GFP_ATOMIC,order=3,node=0",
+    ],
+    ['GFP_ATOMIC,3', "--explain GFP_ATOMIC,3: '3' is neither order=N nor node=N, as in GFP_ATOMIC,order=3,node=0"],
+  ])('%s is refused', async (request, wanted) => {
+    const { code, err } = await boot('-m', '256M', '--explain', request);
+    expect(code).toBe(2);
+    expect(err).toContain(wanted);
+  });
+
+  it('a node that is not there is said', async () => {
+    const { code, err } = await boot('-m', '256M', '--explain', 'GFP_KERNEL,node=7');
+    expect([code, err]).toEqual([1, 'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7\n']);
   });
 });
 
