@@ -111,7 +111,12 @@ export class Kernel {
     this.cpus = new CpuState(config.NR_CPUS);
     this.recorded = recorded;
     this.cpuset = new CpusetState(this.cpus.cpu_online_mask.length);
-    this.page_alloc = new PageAllocState(config.CMA, config.TRANSPARENT_HUGEPAGE !== false);
+    this.page_alloc = new PageAllocState(
+      this.mm,
+      config.CMA,
+      config.TRANSPARENT_HUGEPAGE !== false,
+      config.INIT_ON_ALLOC_DEFAULT_ON,
+    );
     if (config.DEBUG_VM) this.page_alloc.static_keys |= KEY_DEBUG_VM;
     if (config.DEBUG_ATOMIC_SLEEP || config.PROVE_LOCKING) this.page_alloc.static_keys |= KEY_DEBUG_ATOMIC_SLEEP;
     this.vm_event = new VmEventState(config.NR_CPUS);

@@ -10,6 +10,7 @@ import { unreserve_highatomic_pageblock } from '../../kernel/mm/highatomic.ts';
 import { prepare_alloc_pages } from '../../kernel/mm/page_alloc.ts';
 import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/mm/page_isolation.ts';
 import { drain_all_pages, drain_local_pages } from '../../kernel/mm/pcp.ts';
+import { switch_to_cpu } from '../../kernel/mm/zone_cpu.ts';
 
 interface Answer {
   readonly expected: unknown;
@@ -41,7 +42,7 @@ const table: Readonly<Record<string, readonly [number, Op]>> = {
   c: [
     1,
     (k, [cpu = 0]) => {
-      k.percpu.cpu = cpu;
+      switch_to_cpu(k, cpu);
       return null;
     },
   ],

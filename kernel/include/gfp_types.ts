@@ -8,6 +8,14 @@ export const __GFP_HIGHMEM: gfp_t = 0x02;
 export const __GFP_DMA32: gfp_t = 0x04;
 export const __GFP_MOVABLE: gfp_t = 0x08;
 export const GFP_ZONEMASK: gfp_t = 0x0f;
+/**
+ * Two bits for each combination of __GFP_MOVABLE, __GFP_DMA32, __GFP_HIGHMEM and __GFP_DMA: the highest zone that may be
+ * used. What contradicts itself has 0, as in Linux: without DEBUG_VM it comes out as ZONE_DMA.
+ *
+ *   -  D  H  HD 32 +D +H +HD M  MD MH .. M32
+ *   N  A  N  .  32 .  .  .   N  A  M  .. 32     N Normal, A DMA, 32 DMA32, M Movable (there is no high memory)
+ */
+export const GFP_ZONE_TABLE = 0x1320122;
 export const __GFP_RECLAIMABLE: gfp_t = 0x10;
 export const __GFP_WRITE: gfp_t = 0x1000;
 export const __GFP_HARDWALL: gfp_t = 0x100000;

@@ -31,6 +31,15 @@ export const __NR_PAGEFLAGS = 25;
 /** Pages the memory-hotplug and free-page-reporting code marks; never two meanings on one page at a time. */
 export const PG_reported = PG_uptodate;
 
+/** Flags that a page about to be handed out must not have, PG_hwpoison apart; LRU_GEN_MASK is bits 27 to 29. */
+export const PAGE_FLAGS_CHECK_AT_PREP = 0x3f7fffff;
+/** The same with PG_hwpoison. */
+export const CHECK_NEW_PAGE = 0x3fffffff;
+/** lru, locked, private, private_2, writeback, reserved, slab, active, unevictable, mlocked, and LRU_GEN_MASK. */
+export const PAGE_FLAGS_CHECK_AT_FREE = 0x3830f231;
+/** head, mlocked and hwpoison: what makes a page more than a page, or less, when it is freed. */
+export const PG_ODD_AT_FREE = 0xa10000;
+
 // page_type: these bits are set in a page that is none of the types and cleared in one that is.
 export const PAGE_TYPE_BASE = 0xf0000000;
 export const PAGE_MAPCOUNT_RESERVE = -128;

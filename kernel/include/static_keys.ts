@@ -20,5 +20,11 @@ export const KEY_DEBUG_PAGEALLOC = 1 << 6;
 export const KEY_DEBUG_ATOMIC_SLEEP = 1 << 7;
 /** CONFIG_DEBUG_VM: VM_BUG_ON_PAGE() and check_pages on the per-cpu lists. */
 export const KEY_DEBUG_VM = 1 << 8;
+/** init_on_free=1: pages are cleared when they come back. */
+export const KEY_INIT_ON_FREE = 1 << 9;
+/** page_group_by_mobility_disabled: too little memory to keep migratetypes apart. */
+export const KEY_MOBILITY_DISABLED = 1 << 10;
+/** vm_numa_stat_key is off: sysctl vm.numa_stat=0. */
+export const KEY_NO_NUMA_STAT = 1 << 11;
 /** A request's steps are recorded: kernel/trace/explain.ts. */
 export const KEY_EXPLAIN = 1 << 30;

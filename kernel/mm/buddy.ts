@@ -32,7 +32,13 @@ import {
   PFN_SECTION_SHIFT,
   pageblock_order,
 } from '../include/mmzone.ts';
-import { BUDDY_MASK, PAGE_TYPE_BASE_WORD, PG_buddy, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import {
+  BUDDY_MASK,
+  PAGE_FLAGS_CHECK_AT_PREP,
+  PAGE_TYPE_BASE_WORD,
+  PG_buddy,
+  ZONES_PGSHIFT_HI,
+} from '../include/page_flags.ts';
 import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
@@ -46,7 +52,6 @@ import type { MmState } from './mm_state.ts';
 import { bad_range, VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
-import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { is_page_pointer, list_first_page } from './page_list.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __mod_zone_page_state } from './vmstat.ts';

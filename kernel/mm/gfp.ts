@@ -6,6 +6,7 @@ import {
   __GFP_MOVABLE,
   __GFP_RECLAIMABLE,
   __GFP_THISNODE,
+  GFP_ZONE_TABLE,
   GFP_ZONEMASK,
   gfpflag_names,
 } from '../include/gfp_types.ts';
@@ -15,14 +16,6 @@ import type { Kernel } from '../kernel.ts';
 import { hex } from '../lib/printk.ts';
 import { PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../sched/task.ts';
 
-/**
- * Two bits for each combination of __GFP_MOVABLE, __GFP_DMA32, __GFP_HIGHMEM and __GFP_DMA: the highest zone that may be
- * used. What contradicts itself has 0, as in Linux: without DEBUG_VM it comes out as ZONE_DMA.
- *
- *   -  D  H  HD 32 +D +H +HD M  MD MH .. M32
- *   N  A  N  .  32 .  .  .   N  A  M  .. 32     N Normal, A DMA, 32 DMA32, M Movable (there is no high memory)
- */
-const GFP_ZONE_TABLE = 0x1320122;
 /** A bit for each combination that is not permitted. */
 const GFP_ZONE_BAD = 0xe8e8;
 
@@ -37,9 +30,6 @@ export const gfp_migratetype = (k: Kernel, gfp: gfp_t): number =>
 
 export const gfp_zonelist = (gfp: gfp_t): number =>
   (gfp & __GFP_THISNODE) !== 0 ? ZONELIST_NOFALLBACK : ZONELIST_FALLBACK;
-
-/** Flags of a task that bear on what it may ask for. */
-export const GFP_CONTEXT = PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS | PF_MEMALLOC_PIN;
 
 /** Takes away what the task said that it must not do for now: memalloc_noio_save() and its kin. */
 export function current_gfp_context(k: Kernel, gfp: gfp_t): gfp_t {

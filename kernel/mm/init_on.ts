@@ -3,10 +3,13 @@
 //
 // Left out: page poisoning, debug_pagealloc.
 
+import { __GFP_ZERO } from '../include/gfp_types.ts';
+import { KEY_INIT_ON_FREE } from '../include/static_keys.ts';
 import { EINVAL } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { kstrtobool } from '../lib/memparse.ts';
 import { pr_info } from '../lib/printk.ts';
+import { static_key_set } from '../lib/static_key.ts';
 
 export class InitOnState {
   /** Pages are cleared when they are handed out, when they come back. */
@@ -23,6 +26,7 @@ export function early_init_on_alloc(k: Kernel, value: string | null): number {
   const on = kstrtobool(value);
   if (on === null) return -EINVAL;
   k.init_on.init_on_alloc = on;
+  k.page_alloc.init_on_alloc = on ? __GFP_ZERO : 0;
   return 0;
 }
 
@@ -31,6 +35,7 @@ export function early_init_on_free(k: Kernel, value: string | null): number {
   const on = kstrtobool(value);
   if (on === null) return -EINVAL;
   k.init_on.init_on_free = on;
+  static_key_set(k, KEY_INIT_ON_FREE, on);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 import { __GFP_DIRECT_RECLAIM, __GFP_NOFAIL, __GFP_NOWARN, __GFP_THISNODE } from '../include/gfp_types.ts';
 import { MPOL_BIND, MPOL_INTERLEAVE, MPOL_PREFERRED, MPOL_PREFERRED_MANY } from '../include/mempolicy.ts';
 import { NUMA_INTERLEAVE_HIT, ZONE_MOVABLE } from '../include/mmzone.ts';
+import { KEY_NO_NUMA_STAT } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
@@ -48,7 +49,7 @@ function interleave_nodes(k: Kernel, policy: mempolicy): nid_t {
 
 function alloc_page_interleave(k: Kernel, gfp: gfp_t, order: number, nid: nid_t): pfn_t {
   const pfn = __alloc_pages(k, gfp, order, nid);
-  if (pfn < 0 || !k.page_alloc.vm_numa_stat) return pfn;
+  if (pfn < 0 || (k.page_alloc.static_keys & KEY_NO_NUMA_STAT) !== 0) return pfn;
   const zone = page_zone(k, pfn);
   if (zone.nid === nid) __count_numa_events(k, zone, NUMA_INTERLEAVE_HIT, 1);
   return pfn;

@@ -6,10 +6,24 @@
 // Left out: cpusets, memcg, fault injection, tracepoints, and what sleeps.
 
 import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
-import { __GFP_ACCOUNT, __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE, GFP_ZONEMASK } from '../include/gfp_types.ts';
+import {
+  __GFP_ACCOUNT,
+  __GFP_NOFAIL,
+  __GFP_NOWARN,
+  __GFP_THISNODE,
+  __GFP_WRITE,
+  GFP_ZONEMASK,
+} from '../include/gfp_types.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
-import { MAX_ORDER, MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_DMA32, ZONE_NORMAL } from '../include/mmzone.ts';
-import { PG_head, PG_reserved } from '../include/page_flags.ts';
+import {
+  MAX_ORDER,
+  MIGRATE_MOVABLE,
+  PAGE_ALLOC_COSTLY_ORDER,
+  PFN_SECTION_SHIFT,
+  ZONE_DMA32,
+  ZONE_NORMAL,
+} from '../include/mmzone.ts';
+import { PAGE_FLAGS_CHECK_AT_PREP, PG_head, PG_reserved } from '../include/page_flags.ts';
 import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
@@ -17,30 +31,41 @@ import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
+import { PF_MEMALLOC_SCOPES } from '../sched/task.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
 import { explain, explain_request, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
+import { alloc_from_free_list, free_to_free_list } from './buddy_fast.ts';
 import { get_page_from_freelist } from './get_page.ts';
-import { current_gfp_context, format_gfp, GFP_CONTEXT, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
+import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
 import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
-import { PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
 import { split_page_switched_on } from './page_hooks.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, pcp_allowed_order } from './pcp.ts';
-import { alloc_from_pcplist } from './pcp_fast.ts';
+import { alloc_from_pcplist, free_to_pcplist } from './pcp_fast.ts';
 import { first_zones_zonelist, prepare_switched_on } from './prepare_alloc.ts';
 import { __alloc_pages_slowpath } from './slowpath.ts';
 import { __count_vm_events } from './vm_event.ts';
+import { zone_cpu } from './zone_cpu.ts';
 
 /** Linux: WARN_ON_ONCE_GFP(): not where the caller does not want to hear of failures. */
 function warn_once_gfp(k: Kernel, gfp: gfp_t, where: string): void {
   if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, where);
+}
+
+/** Shows the written-out paths the way to this CPU's part of a zonelist's first zone. */
+function remember_preferred(k: Kernel, zonelist: number): void {
+  const zone = k.zonelists.views[zonelist]![0];
+  if (zone === undefined) return;
+  const c = zone_cpu(k, zone, k.percpu.cpu);
+  k.page_alloc.preferred[zonelist] = c;
+  k.page_alloc.by_id[(zone.nid << 3) | zone.idx] = c;
 }
 
 /** What the request is, in terms of zones. @returns the flags of the first attempt; -1: it fails */
@@ -61,7 +86,9 @@ export function prepare_alloc_pages(
   ac.nodemask = nodemask;
   ac.migratetype = migratetype;
   ac.spread_dirty_pages = (gfp & __GFP_WRITE) !== 0;
-  ac.zones = k.zonelists.views[(preferred_nid * 2 + list) * 4 + highest_zoneidx]!;
+  const zonelist = (preferred_nid * 2 + list) * 4 + highest_zoneidx;
+  ac.zones = k.zonelists.views[zonelist]!;
+  if (k.page_alloc.preferred[zonelist] === undefined) remember_preferred(k, zonelist);
   ac.preferred = 0;
   ac.alloc_gfp = gfp;
   let alloc_flags = ALLOC_WMARK_LOW | (migratetype === MIGRATE_MOVABLE ? k.page_alloc.alloc_cma : 0);
@@ -100,19 +127,14 @@ export function __alloc_pages(
   }
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
-  if ((k.current.flags & GFP_CONTEXT) !== 0) gfp = current_gfp_context(k, gfp);
-  // What will be written to may have to come from a node that is less dirty.
-  const odd = (gfp & __GFP_WRITE) | state.static_keys;
-  if (order <= PAGE_ALLOC_COSTLY_ORDER && nodemask === null && odd === 0) {
-    const highest_zoneidx = gfp_zone(gfp);
-    const migratetype = gfp_migratetype(k, gfp);
-    const list = (preferred_nid * 2 + gfp_zonelist(gfp)) * 4 + highest_zoneidx;
-    const zone = k.zonelists.views[list]![0];
-    if (zone !== undefined) {
-      const alloc_cma = migratetype === MIGRATE_MOVABLE ? state.alloc_cma : 0;
-      const pfn = alloc_from_pcplist(k, zone, gfp, order, highest_zoneidx, migratetype, alloc_cma);
-      if (pfn >= 0) return pfn;
-    }
+  if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
+  // What will be written to may have to come from a node that is less dirty; who must not fail may be warned.
+  if (nodemask === null && ((gfp & (__GFP_WRITE | __GFP_NOFAIL)) | state.static_keys) === 0) {
+    const pfn =
+      order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
+        ? alloc_from_pcplist(k, gfp, order, preferred_nid)
+        : alloc_from_free_list(k, gfp, order, preferred_nid);
+    if (pfn >= 0) return pfn;
   }
   const { ac } = state;
   let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
@@ -186,17 +208,24 @@ function free_the_page(k: Kernel, pfn: pfn_t, order: number): void {
  * now: whoever drops the last reference to that frees no more than that.
  */
 export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
-  const m = section_map(k.mm, pfn);
+  const state = k.page_alloc;
+  const m = state.maps[pfn >>> PFN_SECTION_SHIFT];
   const i = page_index(pfn);
-  if (m === undefined || i >= m.length) no_struct_page(k, pfn);
+  if (m === undefined || i >= m.length) return no_struct_page(k, pfn);
   const head = m[i + PG_FLAGS]! & (1 << PG_head);
-  if ((k.page_alloc.static_keys & KEY_DEBUG_VM) !== 0) {
+  if ((state.static_keys & KEY_DEBUG_VM) !== 0) {
     VM_BUG_ON_PAGE(k, m[i + PG_REFCOUNT] === 0, 'page_ref_count(page) == 0', pfn, 'include/linux/mm.h:780');
   }
-  const refcount = m[i + PG_REFCOUNT]! - 1;
+  const refcount = (m[i + PG_REFCOUNT]! - 1) | 0;
   m[i + PG_REFCOUNT] = refcount;
-  if (refcount === 0) free_the_page(k, pfn, order);
-  else if (head === 0) while (order-- > 0) free_the_page(k, pfn + (1 << order), order);
+  if (refcount === 0) {
+    if (state.static_keys === 0) {
+      if (order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order) {
+        if (free_to_pcplist(k, pfn, order, m, i)) return;
+      } else if (free_to_free_list(k, pfn, order, m, i)) return;
+    }
+    free_the_page(k, pfn, order);
+  } else if (head === 0) while (order-- > 0) free_the_page(k, pfn + (1 << order), order);
 }
 
 /** A block that is no compound page becomes 2^order pages that are freed one by one. */

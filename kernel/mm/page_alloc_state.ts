@@ -1,12 +1,14 @@
 // What the page allocator keeps outside of the structures in RAM (Linux: globals of mm/page_alloc.c and mm/vmstat.c),
 // and the calls it makes to those who can do something about a shortage.
 
-import { GFP_BOOT_MASK } from '../include/gfp_types.ts';
+import { __GFP_ZERO, GFP_BOOT_MASK } from '../include/gfp_types.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { alloc_context } from './alloc_context.ts';
 import type { mem_cgroup } from './memcontrol.ts';
+import type { MmState } from './mm_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
+import { CpuZones } from './zone_cpu.ts';
 
 /** Reclaim, compaction and the OOM killer, as the slow path calls them. */
 export interface ReclaimHooks {
@@ -38,6 +40,16 @@ export class PageAllocState {
   readonly ac = new alloc_context();
   /** KEY_*: what is switched on that the written-out paths do not know of. */
   static_keys = 0;
+  /** The views that each CPU has of zones, and the tables of the one that runs (CpuZones). */
+  readonly cpu_zones: CpuZones[] = [new CpuZones()];
+  preferred = this.cpu_zones[0]!.preferred;
+  by_id = this.cpu_zones[0]!.by_id;
+  /** k.mm.section_mem_map and its companions, one step nearer. */
+  readonly maps: readonly Int32Array[];
+  readonly maps_f64: readonly Float64Array[];
+  readonly usemaps: readonly Int32Array[];
+  /** __GFP_ZERO if every page is to be cleared, asked for or not: init_on_alloc. */
+  init_on_alloc: gfp_t;
   /** null: nothing can be reclaimed, compacted or killed. */
   reclaim: ReclaimHooks | null = null;
   /** ALLOC_CMA if there may be CMA pages, else 0. */
@@ -49,14 +61,16 @@ export class PageAllocState {
   node_reclaim_mode = 0;
   /** RECLAIM_DISTANCE: nodes further away than this are not reclaimed from. */
   node_reclaim_distance = 30;
-  /** Static key vm_numa_stat_key: sysctl vm.numa_stat. */
-  vm_numa_stat = true;
   /** pages_check reports so far, for bad_page()'s rate limit. */
   readonly bad_page = { resume: 0, nr_shown: 0, nr_unshown: 0 };
   /** warn_alloc()'s rate limit: start of the current interval in virtual nanoseconds, reports in it, reports withheld. */
   readonly nopage_rs = { begin: -1, printed: 0, missed: 0 };
 
-  constructor(cma: boolean, thp: boolean) {
+  constructor(mm: MmState, cma: boolean, thp: boolean, init_on_alloc: boolean) {
+    this.maps = mm.section_mem_map;
+    this.maps_f64 = mm.section_mem_map_f64;
+    this.usemaps = mm.section_usemap;
+    this.init_on_alloc = init_on_alloc ? __GFP_ZERO : 0;
     this.cma = cma;
     this.alloc_cma = cma ? 0x80 : 0;
     this.thp_order = thp ? 9 : -1;

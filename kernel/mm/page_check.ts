@@ -11,7 +11,12 @@ import {
   PG_REFCOUNT,
 } from '../include/mm_types.ts';
 import { PFN_SECTION_SHIFT } from '../include/mmzone.ts';
-import { PG_hwpoison } from '../include/page_flags.ts';
+import {
+  CHECK_NEW_PAGE,
+  PAGE_FLAGS_CHECK_AT_FREE,
+  PAGE_FLAGS_CHECK_AT_PREP,
+  PG_hwpoison,
+} from '../include/page_flags.ts';
 import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -20,13 +25,7 @@ import { add_taint, dump_stack_print_info, print_modules, TAINT_BAD_PAGE } from 
 import { dump_page } from './debug.ts';
 import { page_index, section_map } from './page.ts';
 
-/** Flags that a page about to be handed out must not have, PG_hwpoison apart; LRU_GEN_MASK is bits 27 to 29. */
-export const PAGE_FLAGS_CHECK_AT_PREP = 0x3f7fffff;
-/** lru, locked, private, private_2, writeback, reserved, slab, active, unevictable, mlocked, and LRU_GEN_MASK. */
-export const PAGE_FLAGS_CHECK_AT_FREE = 0x3830f231;
 const __PG_HWPOISON = 1 << PG_hwpoison;
-/** All flags. */
-const CHECK_NEW_PAGE = PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON;
 
 /** _mapcount -1 and _refcount 0, as one double. */
 const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer)[0]!;
@@ -42,18 +41,21 @@ const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer)[0]!;
  */
 export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: number, flags: number): number {
   const unused = UNUSED;
-  if ((end - i) & 16) {
-    const j = i >> 1;
-    if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[i]! & flags) !== 0) return i;
-    i += 16;
+  // The masks say that an index is neither negative nor beyond a section: the compiler need not ask.
+  for (; ((end - i) & 48) !== 0; i += 16) {
+    const j = (i & 0x7fff0) >>> 1;
+    if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[j << 1]! & flags) !== 0) return i;
   }
-  for (; i < end; i += 32) {
-    const j = i >> 1;
+  for (; i < end; i += 64) {
+    const j = (i & 0x7fff0) >>> 1;
+    const w = i & 0x7fff0;
     if (
       f[j + 6] !== unused ||
       f[j + 14] !== unused ||
-      f[j + 3]! + f[j + 7]! + f[j + 11]! + f[j + 15]! !== 0 ||
-      ((m[i]! | m[i + 16]!) & flags) !== 0
+      f[j + 22] !== unused ||
+      f[j + 30] !== unused ||
+      f[j + 3]! + f[j + 7]! + (f[j + 11]! + f[j + 15]!) + (f[j + 19]! + f[j + 23]! + (f[j + 27]! + f[j + 31]!)) !== 0 ||
+      ((m[w]! | m[w + 16]! | m[w + 32]! | m[w + 48]!) & flags) !== 0
     ) {
       return i;
     }

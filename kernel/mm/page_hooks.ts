@@ -13,14 +13,14 @@ import {
   PG_REFCOUNT,
   PG1_COMPOUND_MAPCOUNT,
 } from '../include/mm_types.ts';
-import { PG_head } from '../include/page_flags.ts';
+import { PAGE_FLAGS_CHECK_AT_PREP, PG_head } from '../include/page_flags.ts';
 import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_PAGE_OWNER, KEY_PAGE_POISONING } from '../include/static_keys.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { compound_order, TAIL_MAPPING, TAIL_MAPPING_HI } from './compound.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import { lru_pointer_pfn, page_index, section_map } from './page.ts';
-import { bad_page, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { bad_page, free_page_is_bad } from './page_check.ts';
 import { reset_page_owner, set_page_owner, split_page_owner } from './page_owner.ts';
 import { kernel_poison_pages, kernel_unpoison_pages } from './page_poison.ts';
 

@@ -18,7 +18,14 @@ import {
   PG_REFCOUNT,
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
-import { CPUPID_NONE, CPUPID_NONE_HI, PG_head, PG_hwpoison, PG_mlocked } from '../include/page_flags.ts';
+import {
+  CPUPID_NONE,
+  CPUPID_NONE_HI,
+  PAGE_FLAGS_CHECK_AT_PREP,
+  PG_head,
+  PG_hwpoison,
+  PG_mlocked,
+} from '../include/page_flags.ts';
 import {
   KEY_DEBUG_PAGEALLOC,
   KEY_DEBUG_VM,
@@ -35,7 +42,7 @@ import { ALLOC_NO_WATERMARKS } from './internal.ts';
 import { __memcg_kmem_uncharge_page } from './memcontrol.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import { no_struct_page, page_index, page_zone, pfn_valid, section_map } from './page.ts';
-import { find_unexpected, free_page_is_bad, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { find_unexpected, free_page_is_bad } from './page_check.ts';
 import { check_tails_debug_vm, free_pages_switched_on, post_alloc_switched_on } from './page_hooks.ts';
 import { reset_page_owner } from './page_owner.ts';
 import { __count_vm_events } from './vm_event.ts';

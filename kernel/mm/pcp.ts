@@ -33,7 +33,7 @@ import {
   pageblock_order,
   ZONE_RECLAIM_ACTIVE,
 } from '../include/mmzone.ts';
-import { CPUPID_NONE, CPUPID_NONE_HI, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { CPUPID_NONE, CPUPID_NONE_HI, PAGE_FLAGS_CHECK_AT_PREP, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
 import { KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGALLOC, PGFREE } from '../include/vm_event_item.ts';
@@ -56,7 +56,7 @@ import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
 import { add_to_zone_table, lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
-import { bulkfree_pcp_prepare, check_new_pcp, check_pcp_refill, PAGE_FLAGS_CHECK_AT_PREP } from './page_check.ts';
+import { bulkfree_pcp_prepare, check_new_pcp, check_pcp_refill } from './page_check.ts';
 import { list_add_tail, list_del, list_empty, list_first_page, list_last_page } from './page_list.ts';
 import { free_pages_prepare, kernel_init_pages, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';

@@ -54,8 +54,8 @@ export class PercpuState {
   nr_units = 0;
   /** numa_node of each CPU; the same as the per-cpu variable. */
   readonly numa_node: nid_t[] = [];
-  /** The CPU that runs. Every one but the first is idle while the kernel boots. */
-  cpu = 0;
+  /** The CPU that runs: switch_to_cpu() says which. Every one but the first is idle while the kernel boots. */
+  readonly cpu: number = 0;
 }
 
 /** Pages of all units. Linux: pcpu_nr_pages(). */

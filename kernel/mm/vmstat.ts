@@ -20,6 +20,7 @@ import {
   WMARK_LOW,
   WMARK_MIN,
 } from '../include/mmzone.ts';
+import { KEY_NO_NUMA_STAT } from '../include/static_keys.ts';
 import { PAGE_SHIFT, type phys_addr_t } from '../include/types.ts';
 import { PZS_NUMA_EVENT, PZS_STAT_THRESHOLD } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
@@ -95,7 +96,7 @@ export function __count_numa_events(k: Kernel, zone: Zone, item: number, delta: 
 
 /** Who asked for `nr_account` pages, and whose node they came from. */
 export function zone_statistics(k: Kernel, preferred_zone: Zone, zone: Zone, nr_account: number): void {
-  if (!k.page_alloc.vm_numa_stat) return;
+  if ((k.page_alloc.static_keys & KEY_NO_NUMA_STAT) !== 0) return;
   const hit = zone.nid === preferred_zone.nid;
   __count_numa_events(k, zone, hit ? NUMA_HIT : NUMA_MISS, nr_account);
   if (!hit) __count_numa_events(k, preferred_zone, NUMA_FOREIGN, nr_account);

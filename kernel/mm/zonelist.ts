@@ -17,6 +17,7 @@ import {
   zone_names,
   zoneref,
 } from '../include/mmzone.ts';
+import { KEY_MOBILITY_DISABLED } from '../include/static_keys.ts';
 import { NUMA_NO_NODE, type nid_t, PAGE_OFFSET_HI, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { get_option, OPTION_NONE } from '../lib/cmdline.ts';
@@ -30,10 +31,12 @@ import {
   nodes_weight,
 } from '../lib/nodemask.ts';
 import { KERN_DEBUG, pr_info } from '../lib/printk.ts';
+import { static_key_set } from '../lib/static_key.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { for_each_online_pgdat } from './mmzone_iter.ts';
 import { per_cpu_pages_init } from './pageset.ts';
 import { boot_pageset, boot_zonestats, numa_node_id, per_cpu_ptr } from './percpu.ts';
+import { forget_zone_cpus } from './zone_cpu.ts';
 
 const TWO_32 = 2 ** 32;
 const ZONE_IDX = zoneref.offset.zone_idx;
@@ -215,6 +218,7 @@ export function build_all_zonelists(k: Kernel): void {
   for (const cpu of for_each_possible_cpu(k)) {
     per_cpu_pages_init(k, per_cpu_ptr(k, boot_pageset, cpu), per_cpu_ptr(k, boot_zonestats, cpu));
   }
+  forget_zone_cpus(k);
   mminit_verify_zonelist(k);
 
   // A machine too small for two blocks of every type is better off without keeping them apart.
@@ -222,6 +226,7 @@ export function build_all_zonelists(k: Kernel): void {
   const vm_total_pages = nr_free_zone_pages(k, ZONE_MOVABLE);
   k.zonelists.vm_total_pages = vm_total_pages;
   k.mm.page_group_by_mobility_disabled = vm_total_pages < pageblock_nr_pages * migrate_types;
+  static_key_set(k, KEY_MOBILITY_DISABLED, k.mm.page_group_by_mobility_disabled);
   const mobility = k.mm.page_group_by_mobility_disabled ? 'off' : 'on';
   const nr_online_nodes = nodes_weight(k.node_online_map);
   k.zonelists.nr_online_nodes = nr_online_nodes;

@@ -14,6 +14,8 @@ export const PF_MEMALLOC_NOFS = 0x00040000;
 export const PF_MEMALLOC_NOIO = 0x00080000;
 export const PF_KTHREAD = 0x00200000;
 export const PF_MEMALLOC_PIN = 0x10000000;
+/** PF_MEMALLOC_NOIO, _NOFS and _PIN: those that take something away from what a task may ask for. */
+export const PF_MEMALLOC_SCOPES = 0x100c0000;
 
 export class task_struct {
   pid: number;

@@ -18,6 +18,7 @@ import { pcp_count } from '../mm/pageset.ts';
 import { drain_all_pages, order_to_pindex, pcp_allowed_order } from '../mm/pcp.ts';
 import { per_cpu_ptr } from '../mm/percpu.ts';
 import { zone_page_state_snapshot } from '../mm/vmstat.ts';
+import { switch_to_cpu } from '../mm/zone_cpu.ts';
 import { BASE, empty_zone, free_block, pages_of_type, set_blocks } from './allocator.ts';
 import type { Suite, Test, TestMachine } from './env.ts';
 
@@ -170,7 +171,7 @@ export const pcp_suite: Suite = {
     KUNIT_CASE('cpus_apart', (test) => {
       const { k, zone } = filled(test, '0', 8, 200, [0, 0]);
       const pfn = __alloc_pages(k, QUIET, 0, 0);
-      k.percpu.cpu = 1;
+      switch_to_cpu(k, 1);
       KUNIT_EXPECT_EQ(test, "not the other's", __alloc_pages(k, QUIET, 0, 0) - BASE, 8);
       __free_pages(k, pfn, 0);
       KUNIT_EXPECT_EQ(

@@ -38,6 +38,7 @@ import { __alloc_pages, __free_pages, split_page } from '../../kernel/mm/page_al
 import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/mm/page_isolation.ts';
 import { drain_all_pages, drain_local_pages } from '../../kernel/mm/pcp.ts';
 import { vmstat_update } from '../../kernel/mm/vmstat.ts';
+import { switch_to_cpu } from '../../kernel/mm/zone_cpu.ts';
 import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../../kernel/sched/task.ts';
 
 export interface Block {
@@ -193,7 +194,7 @@ export class History {
   /** @returns what the step gave: pages, or an error; for comparing with another kernel */
   step(s: Step): readonly number[] {
     const { k } = this;
-    k.percpu.cpu = s.cpu % this.#cpus;
+    switch_to_cpu(k, s.cpu % this.#cpus);
     switch (s.op) {
       case 'alloc':
         return [this.#alloc(s, s.order)];

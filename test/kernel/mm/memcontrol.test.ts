@@ -28,6 +28,7 @@ import {
 import { page_index, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../../kernel/mm/page_alloc.ts';
 import type { ReclaimHooks } from '../../../kernel/mm/page_alloc_state.ts';
+import { switch_to_cpu } from '../../../kernel/mm/zone_cpu.ts';
 import { HARDIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
 import { PF_KTHREAD, PF_MEMALLOC, task_struct } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
@@ -236,7 +237,7 @@ describe('a limit', () => {
     const { k, a, b } = machine();
     memory_max_write(k, a, '400K');
     for (let n = 0; n < 30; n++) alloc(k);
-    k.percpu.cpu = 1;
+    switch_to_cpu(k, 1);
     for (let n = 0; n < 70; n++) expect(alloc(k)).toBeGreaterThan(0);
     expect([...usage(b), a.events.oom]).toEqual([100, 0]);
     expect(a.events.max).toBeGreaterThan(0);
@@ -305,7 +306,7 @@ test('whatever is taken and given back: usage is what is charged and what CPUs h
         memory_max_write(k, c, '600K');
         const held: { pfn: number; order: number; who: mem_cgroup }[] = [];
         for (const [who, order, cpu, free] of steps) {
-          k.percpu.cpu = cpu;
+          switch_to_cpu(k, cpu);
           if (free < 4 && held.length > 0) {
             const [block] = held.splice(free % held.length, 1);
             __free_pages(k, block!.pfn, block!.order);
