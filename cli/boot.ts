@@ -5,7 +5,6 @@ import type { MachineConfig } from '../emu/config/machine_config.ts';
 import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
-import { presets } from '../kernel/config.ts';
 import { proc_sys_write } from '../kernel/fs/proc/proc_sysctl.ts';
 import { proc_read } from '../kernel/fs/proc/root.ts';
 import { ENOENT } from '../kernel/include/types.ts';
@@ -15,6 +14,7 @@ import { explain_text } from '../kernel/trace/explain_text.ts';
 import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { parseConfigOption } from './config_option.ts';
 import { type Explanation, explainOne, explainRequest } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
@@ -37,9 +37,9 @@ export const bootCommand: Command = {
       { name: '--machine', value: 'FILE', choices: [], help: 'a machine described in JSON, firmware bytes and all' },
       {
         name: '--config',
-        value: 'debian|recorder',
-        choices: Object.keys(presets),
-        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases",
+        value: 'debian|recorder[,SWITCH=y|n...]',
+        choices: [],
+        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases; DEBUG_VM=y and the like",
       },
       {
         name: '--sysctl',
@@ -92,7 +92,7 @@ export const bootCommand: Command = {
     const onSerial = json ? {} : { onSerial: (text: string) => output.out(text.replaceAll('\r', '')) };
     const lab = bootLab({
       machine,
-      kernel: presets[(values.get('--config') ?? 'debian') as keyof typeof presets],
+      kernel: parseConfigOption(values.get('--config') ?? 'debian'),
       cmdline: values.get('-append') ?? '',
       firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
       ...onSerial,

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { parseConfigOption } from '../../cli/config_option.ts';
+import { debian, recorder } from '../../kernel/config.ts';
+
+test('a preset, and switches that differ from it', () => {
+  expect(parseConfigOption('debian')).toEqual(debian);
+  expect(parseConfigOption('recorder,DEBUG_VM=y,CONFIG_CMA=n')).toEqual({ ...recorder, DEBUG_VM: true, CMA: false });
+});
+
+test.each([
+  ['fedora', '--config: no configuration "fedora"; there are debian, recorder'],
+  ['debian,DEBUG=y', '--config: no switch "DEBUG" that is on or off'],
+  ['debian,NR_CPUS=y', '--config: no switch "NR_CPUS" that is on or off'],
+  ['debian,CMA=1', '--config: CMA is y or n, not "1"'],
+  ['debian,CMA', '--config: CMA is y or n, not ""'],
+])('%s is refused', (text, message) => {
+  expect(() => parseConfigOption(text)).toThrow(message);
+});
