@@ -64,6 +64,8 @@ interface Run {
   readonly owner: Int32Array;
   readonly refs: Uint8Array;
   readonly seen: Uint8Array;
+  /** Node and zone, as page->flags has them from boot on. */
+  readonly zone: Int32Array;
 }
 
 /** What is known of a pageblock. Two zones may share it. */
@@ -112,7 +114,9 @@ export class AllocatorModel implements Owner {
           owner: new Int32Array(stop - pfn).fill(RESERVED),
           refs: new Uint8Array(stop - pfn),
           seen: new Uint8Array(stop - pfn),
+          zone: new Int32Array(stop - pfn),
         };
+        for (let n = 0; n < stop - pfn; n++) run.zone[n] = run.map[(((pfn + n) & 0x7fff) << 4) + 1]! >>> 19;
         this.#runs.push(run);
         this.#sections[pfn >>> 15] ??= [];
         this.#sections[pfn >>> 15]!.push(run);
@@ -182,8 +186,8 @@ export class AllocatorModel implements Owner {
   }
 
   #run(pfn: number): Run {
-    const run = this.#sections[pfn >>> 15]?.find(({ start, end }) => start <= pfn && pfn < end);
-    return run ?? wrong(`${hex(pfn)} is no memory`);
+    for (const run of this.#sections[pfn >>> 15] ?? []) if (run.start <= pfn && pfn < run.end) return run;
+    return wrong(`${hex(pfn)} is no memory`);
   }
 
   /** Each tail points to the head; the first one knows the order. */
@@ -289,7 +293,7 @@ export class AllocatorModel implements Owner {
       wrong(`${hex(pfn)} is outside ${zone.name}`);
     for (let n = 0; n < 1 << order; n++) {
       if (run.seen[at + n] !== NOT_LISTED) wrong(`${hex(pfn + n)} is on two lists, or in two blocks`);
-      if (run.map[(((pfn + n) & 0x7fff) << 4) + 1]! >>> 19 !== zone_id) wrong(`${hex(pfn + n)} is of another zone`);
+      if (run.zone[at + n] !== zone_id) wrong(`${hex(pfn + n)} is of another zone`);
       run.seen[at + n] = n === 0 ? first : rest;
     }
   }
@@ -365,10 +369,11 @@ export class AllocatorModel implements Owner {
   }
 
   /** Every frame is where its owner says, and its struct page as it must be there. */
-  #checkPages({ start, end, map, owner, refs, seen }: Run): void {
+  #checkPages({ start, end, map, owner, refs, seen, zone }: Run): void {
     for (let n = 0, i = (start & 0x7fff) << 4; n < end - start; n++, i += 16) {
       const of = owner[n]!;
       const what = seen[n]!;
+      if (map[i + 1]! >>> 19 !== zone[n]) wrong(`${hex(start + n)} has changed zones`);
       if (of === FREE) {
         if (what === NOT_LISTED) wrong(`${hex(start + n)} is free, and on no list`);
         if (map[i + 13] !== 0) wrong(`${hex(start + n)} is free, with references: ${map[i + 13]}`);
