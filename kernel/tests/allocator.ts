@@ -3,6 +3,7 @@
 // Pages are drawn as text: one character a page, or a block; what is written about lists is "order/type: pages", the
 // pages as offsets from BASE, head to tail.
 
+import { cpuset_init_smp } from '../cgroup/cpuset.ts';
 import { type KernelConfig, recorder } from '../config.ts';
 import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import {
@@ -66,6 +67,7 @@ export function running(test: Test, memory: readonly NodeMemory[], options: Runn
   cma_init_reserved_areas(k);
   init_per_zone_wmark_min(k);
   k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
+  cpuset_init_smp(k);
   return k;
 }
 

@@ -1,14 +1,20 @@
 // All self tests, in the order in which they run: what the later ones build on comes first.
 
+import { bad_page_suite } from './bad_page.ts';
 import { buddy_suite } from './buddy.ts';
+import { cma_suite } from './cma.ts';
+import { cpuset_suite } from './cpuset.ts';
 import { e820_suite } from './e820.ts';
 import type { Suite } from './env.ts';
 import { fallback_suite } from './fallback.ts';
 import { highatomic_suite } from './highatomic.ts';
 import { memblock_suite } from './memblock.ts';
+import { memcg_suite } from './memcg.ts';
+import { mempolicy_suite } from './mempolicy.ts';
 import { nodemask_suite } from './nodemask.ts';
 import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
 import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
+import { page_isolation_suite } from './page_isolation.ts';
 import { pcp_suite } from './pcp.ts';
 import { srat_suite } from './srat.ts';
 import { watermarks_suite } from './watermarks.ts';
@@ -29,4 +35,10 @@ export const suites: readonly Suite[] = [
   pcp_suite,
   fallback_suite,
   highatomic_suite,
+  cma_suite,
+  page_isolation_suite,
+  bad_page_suite,
+  mempolicy_suite,
+  cpuset_suite,
+  memcg_suite,
 ];

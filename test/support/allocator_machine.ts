@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { alloc_node_data } from '../../kernel/arch/x86/node_data.ts';
 import { percpu_load } from '../../kernel/arch/x86/sections.ts';
+import { cpuset_init_smp } from '../../kernel/cgroup/cpuset.ts';
 import { recorder } from '../../kernel/config.ts';
 import { __GFP_BITS_MASK } from '../../kernel/include/gfp_types.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
@@ -116,6 +117,7 @@ export function bootTopology(topology: Topology): Kernel {
   cma_init_reserved_areas(k);
   init_per_zone_wmark_min(k);
   k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
+  cpuset_init_smp(k);
   return k;
 }
 
