@@ -69,6 +69,8 @@ export interface AllocCase {
   readonly kinds: readonly number[];
   /** The node of each CPU. */
   readonly cpu_nodes: readonly number[];
+  /** What it was; null: the recording does not have it, and no operation depends on it. */
+  readonly min_free_kbytes: number | null;
   readonly before: readonly AllocZone[];
   readonly ops: AllocOps;
   readonly after: readonly AllocZone[];
@@ -83,6 +85,8 @@ export function readAllocCase(fields: Field): AllocCase {
   return {
     node,
     kinds: kinds.map((kind) => parseGfp(kind.string()) | always),
+    min_free_kbytes:
+      fields.member('settings').optional((settings) => settings.member('min_free_kbytes').number()) ?? null,
     before: fields.member('before').array().map(readZone),
     cpu_nodes: fields.member('cpu_nodes').optional(readNumbers) ?? [Math.max(0, node)],
     ops: readOps(fields.member('ops'), kinds.length, node),

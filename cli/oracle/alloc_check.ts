@@ -56,6 +56,7 @@ function zoneMemory({ node, start_pfn, spanned, blocks }: AllocZone): MemoryRang
 
 export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Difference | null {
   const k = loadAllocState(alloc.before, topology, alloc.cpu_nodes);
+  if (alloc.min_free_kbytes !== null) k.watermark.min_free_kbytes = alloc.min_free_kbytes;
   const { ops, kinds } = alloc;
   if (alloc.trace !== null) ftrace_set_clr_event(k, 'kmem', true);
   for (const nid of new Set(ops.preferred_nid)) {

@@ -2,12 +2,13 @@
 
 import { proc_sys_write } from '../../kernel/fs/proc/proc_sysctl.ts';
 import { __GFP_THISNODE } from '../../kernel/include/gfp_types.ts';
+import { ZONE_RECLAIM_ACTIVE } from '../../kernel/include/mmzone.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { alloc_context } from '../../kernel/mm/alloc_context.ts';
 import { alloc_contig_pages, alloc_contig_range, free_contig_range } from '../../kernel/mm/alloc_contig.ts';
 import { __alloc_pages_bulk } from '../../kernel/mm/bulk.ts';
 import { unreserve_highatomic_pageblock } from '../../kernel/mm/highatomic.ts';
-import { prepare_alloc_pages } from '../../kernel/mm/page_alloc.ts';
+import { __alloc_pages, prepare_alloc_pages } from '../../kernel/mm/page_alloc.ts';
 import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/mm/page_isolation.ts';
 import { drain_all_pages, drain_local_pages } from '../../kernel/mm/pcp.ts';
 import { switch_to_cpu } from '../../kernel/mm/zone_cpu.ts';
@@ -33,6 +34,26 @@ const bulk = (k: Kernel, args: readonly number[], kinds: readonly number[], late
 const sysctl = (k: Kernel, path: string, numbers: readonly number[]): Answer | null => {
   const text = `${numbers.join(' ')}\n`;
   return number(text.length, proc_sys_write(k, path, text));
+};
+
+/** Reclaim frees nothing: it says `successes` times that it did, and compaction always says `compact_result`. */
+const request_with_reclaim: Op = (k, args, kinds) => {
+  const [order = 0, kind = 0, nid = 0, successes = 0, compact_result = 0, pfn = 0] = args;
+  let left = successes;
+  k.page_alloc.reclaim = {
+    wakeup_kswapd: () => {},
+    try_to_free_pages: () => (left > 0 ? left-- && 1 : 0),
+    try_to_compact_pages: () => compact_result,
+    node_reclaim: () => false,
+    out_of_memory: () => false,
+    try_to_free_mem_cgroup_pages: () => 0,
+    mem_cgroup_out_of_memory: () => false,
+  };
+  // The task that stops all CPUs is a real-time one.
+  k.current.rt = true;
+  const found = __alloc_pages(k, kinds[kind]!, order, nid, null);
+  k.page_alloc.reclaim = null;
+  return number(pfn, Math.max(0, found));
 };
 
 const zoneOf = (k: Kernel, nid: number, index: number) => (nid < 0 ? null : k.node_data[nid]!.node_zones[index]!);
@@ -101,6 +122,17 @@ const table: Readonly<Record<string, readonly [number, Op]>> = {
       return number(ret, Number(unreserve_highatomic_pageblock(k, ac, force !== 0)));
     },
   ],
+  q: [6, request_with_reclaim],
+  o: [
+    3,
+    (k, [nid = 0, index = 0, active = 0]) => {
+      const zone = zoneOf(k, nid, index)!;
+      zone.flags = active !== 0 ? zone.flags | (1 << ZONE_RECLAIM_ACTIVE) : zone.flags & ~(1 << ZONE_RECLAIM_ACTIVE);
+      return null;
+    },
+  ],
+  s: [1, (k, args) => sysctl(k, 'sys/vm/watermark_scale_factor', args)],
+  k: [1, (k, args) => sysctl(k, 'sys/vm/watermark_boost_factor', args)],
   m: [1, (k, args) => sysctl(k, 'sys/vm/min_free_kbytes', args)],
   g: [1, (k, args) => sysctl(k, 'sys/vm/percpu_pagelist_high_fraction', args)],
   w: [4, (k, args) => sysctl(k, 'sys/vm/lowmem_reserve_ratio', args)],

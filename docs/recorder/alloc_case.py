@@ -6,7 +6,8 @@ import gzip, json, re, sys
 KINDS = ['GFP_KERNEL & ~__GFP_RECLAIM', 'GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM',
          '(GFP_KERNEL|__GFP_RECLAIMABLE) & ~__GFP_RECLAIM', 'GFP_ATOMIC & ~__GFP_RECLAIM',
          '(GFP_KERNEL|__GFP_DMA32) & ~__GFP_RECLAIM', '(GFP_KERNEL|__GFP_MEMALLOC) & ~__GFP_RECLAIM',
-         '(GFP_HIGHUSER_MOVABLE|__GFP_COMP) & ~__GFP_RECLAIM']
+         '(GFP_HIGHUSER_MOVABLE|__GFP_COMP) & ~__GFP_RECLAIM', 'GFP_KERNEL|__GFP_RETRY_MAYFAIL',
+         'GFP_HIGHUSER_MOVABLE|__GFP_RETRY_MAYFAIL', 'GFP_ATOMIC', 'GFP_NOWAIT', 'GFP_USER|__GFP_NORETRY']
 
 name, log, run = sys.argv[1:]
 lines = open(log, encoding='latin1').read().replace('\r', '').split('\n')
@@ -25,10 +26,12 @@ def section(title):
 
 
 def state(title):
-    zones, cpu_nodes = [], []
+    zones, cpu_nodes, settings = [], [], {}
     for line in section(title):
         what, *rest = line.split()
-        if what == 'nodes':
+        if what == 'min_free_kbytes':
+            settings[what] = int(rest[0])
+        elif what == 'nodes':
             cpu_nodes = [int(nid) for nid in rest]
         elif what == 'zone':
             keys = ('start_pfn', 'spanned', 'present', 'managed')
@@ -56,14 +59,14 @@ def state(title):
             zone['free_lists'][rest[0]] = [int(pfn, 16) for pfn in rest[1:]]
         elif what == 'blocks':
             zone['blocks'] = ' '.join(rest)
-    return cpu_nodes, zones
+    return settings, cpu_nodes, zones
 
 
-cpu_nodes, before = state('before')
+settings, cpu_nodes, before = state('before')
 ops = [[op, *map(int, rest)] for op, *rest in (line.split() for line in section('ops'))]
 case = {'name': name, 'node': -1, 'run': run, 'gfp_kinds': KINDS, 'cpu_nodes': cpu_nodes,
         'note': 'every allocation adds __GFP_NOWARN, p also __GFP_THISNODE; docs/oracle.md has the operations',
-        'before': before, 'ops': ops, 'after': state('after')[1]}
+        'settings': settings, 'before': before, 'ops': ops, 'after': state('after')[2]}
 if any(line.endswith('=====BEGIN trace') for line in lines):
     # What follows the run's last free is the recorder giving back what it still has.
     frees, trace = sum(op[0] == 'f' for op in ops), []

@@ -29,6 +29,15 @@ if 'oalloc' not in text:
     for call in ('lru_cache_disable();', 'lru_cache_enable();'):
         assert text.count('\t' + call) == 1, call
         text = text.replace('\t' + call, '\tif (!irqs_disabled())\n\t\t' + call)
+    # While the recorder runs it answers for reclaim and compaction, which would have to wait.
+    for result, call, asked in (('*did_some_progress', '__perform_reclaim(', 'oalloc_reclaimed()'),
+                                ('*compact_result', 'try_to_compact_pages(', 'oalloc_compacted()')):
+        before = f'{result} = {call}'
+        assert text.count(before) == 1, before
+        text = text.replace(before, f'{result} = {asked};\n\tif ((int){result} < 0)\n\t\t{before}')
+    head, mark, tail = text.partition('DEFINE_MUTEX(pcpu_drain_mutex);\n')
+    assert mark
+    text = head + mark + '\nint oalloc_reclaimed(void);\nint oalloc_compacted(void);\n' + tail
     text += '''
 bool oalloc_unreserve(gfp_t gfp, int nid, bool force);
 bool oalloc_unreserve(gfp_t gfp, int nid, bool force)

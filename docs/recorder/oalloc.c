@@ -3,8 +3,8 @@
  * Records the page allocator at work. "SEED OPS PERIOD LETTERS" written to /proc/oalloc runs OPS random operations with
  * all CPUs stopped; reading it gives the state before, the operations with their results, and the state after.
  * Allocations and frees are always among them: PERIOD operations that mostly allocate, then as many that mostly free.
- * LETTERS adds others: those of docs/oracle.md, and x, which has more than half of the requests be atomic ones of a
- * high order. alloc_case.py reads what is printed.
+ * LETTERS adds others: those of docs/oracle.md; x, which has more than half of the requests be atomic ones of a high
+ * order; v, which has a quarter heed no watermark, so that the last page goes. alloc_case.py reads what is printed.
  *
  * Ranges to isolate are taken from pageblocks that were wholly free at the start: there is nothing to migrate then.
  */
@@ -13,6 +13,7 @@
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/compaction.h>
 #include <linux/page-isolation.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
@@ -33,6 +34,9 @@
 
 /* Added to mm/page_alloc.c by build.sh, as what it calls is static there. */
 bool oalloc_unreserve(gfp_t gfp, int nid, bool force);
+/* Asked there in place of reclaim and compaction: -1 means that the recorder does not run. */
+int oalloc_reclaimed(void);
+int oalloc_compacted(void);
 
 static const gfp_t kinds[] = {
 	GFP_KERNEL & ~__GFP_RECLAIM,
@@ -42,7 +46,15 @@ static const gfp_t kinds[] = {
 	(GFP_KERNEL | __GFP_DMA32) & ~__GFP_RECLAIM,
 	(GFP_KERNEL | __GFP_MEMALLOC) & ~__GFP_RECLAIM,
 	(GFP_HIGHUSER_MOVABLE | __GFP_COMP) & ~__GFP_RECLAIM,
+	/* Those that may reclaim or wake kswapd: letter q alone asks for them. */
+	GFP_KERNEL | __GFP_RETRY_MAYFAIL,
+	GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL,
+	GFP_ATOMIC,
+	GFP_NOWAIT,
+	GFP_USER | __GFP_NORETRY,
 };
+
+#define FIRST_RECLAIM_KIND 7
 
 struct page_range {
 	unsigned long start, count;
@@ -61,6 +73,9 @@ static int nr_isolated, nr_taken;
 static struct page_range clean[4096];
 static int nr_clean;
 static int turn;
+/* How often reclaim still says that it freed something, and what compaction says. */
+static int reclaim_successes, compact_answer;
+static bool running;
 
 static u32 rnd(void)
 {
@@ -84,6 +99,18 @@ static __printf(1, 2) void put(const char *format, ...)
 	va_start(args, format);
 	text_len += vscnprintf(text + text_len, LINE_SIZE, format, args);
 	va_end(args);
+}
+
+int oalloc_reclaimed(void)
+{
+	if (!running)
+		return -1;
+	return reclaim_successes > 0 && reclaim_successes--;
+}
+
+int oalloc_compacted(void)
+{
+	return running ? compact_answer : -1;
 }
 
 static bool has(char letter)
@@ -166,7 +193,7 @@ static void show_state(const char *name)
 	struct zone *zone;
 	int cpu;
 
-	put("=====BEGIN %s\nnodes", name);
+	put("=====BEGIN %s\nmin_free_kbytes %d\nnodes", name, min_free_kbytes);
 	for_each_online_cpu(cpu)
 		put(" %d", cpu_to_node(cpu));
 	put("\n");
@@ -391,8 +418,28 @@ static void op_alloc(void)
 		order = 1 + below(5);
 		kind = 3;
 	}
+	if (has('v') && below(4) == 0) {
+		order = below(2);
+		kind = 5;
+	}
 	page = __alloc_pages(kinds[kind] | __GFP_NOWARN, order, nid, NULL);
 	put("a %d %d %lu %d\n", order, kind, page ? page_to_pfn(page) : 0, nid);
+	if (page)
+		keep(page_to_pfn(page), order);
+}
+
+/* Reclaim frees nothing, whatever it says: then all that direct reclaim does is to look for what is there. */
+static void op_reclaim(void)
+{
+	static const u8 answers[] = { COMPACT_SKIPPED, COMPACT_DEFERRED, COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_SUCCESS };
+	int order = below(5), kind = FIRST_RECLAIM_KIND + below(ARRAY_SIZE(kinds) - FIRST_RECLAIM_KIND);
+	int nid = pick_node(), successes = below(3);
+	struct page *page;
+
+	reclaim_successes = successes;
+	compact_answer = answers[below(ARRAY_SIZE(answers))];
+	page = __alloc_pages(kinds[kind] | __GFP_NOWARN, order, nid, NULL);
+	put("q %d %d %d %d %d %lu\n", order, kind, nid, successes, compact_answer, page ? page_to_pfn(page) : 0);
 	if (page)
 		keep(page_to_pfn(page), order);
 }
@@ -430,19 +477,24 @@ static void op_bulk(bool list)
 
 /* --- lists and settings --- */
 
-static void op_drain(char how)
+static struct zone *pick_zone(void)
 {
 	struct zone *zone;
 	int n = 0;
 
 	for_each_populated_zone(zone)
 		n++;
-	n = how == 'd' ? 0 : 1 + below(n);
+	n = 1 + below(n);
 	for_each_populated_zone(zone)
-		if (n && --n == 0)
+		if (--n == 0)
 			break;
-	if (how == 'd')
-		zone = NULL;
+	return zone;
+}
+
+static void op_drain(char how)
+{
+	struct zone *zone = how == 'd' ? NULL : pick_zone();
+
 	if (how == 'y')
 		drain_local_pages(zone);
 	else
@@ -456,6 +508,19 @@ static void op_unreserve(void)
 	bool force = below(2);
 
 	put("h %d %d %d %d\n", kind, nid, force, oalloc_unreserve(kinds[kind] | __GFP_NOWARN, nid, force));
+}
+
+/* As kswapd does while it reclaims. */
+static void op_reclaim_active(void)
+{
+	struct zone *zone = pick_zone();
+	bool active = below(3) > 0;
+
+	if (active)
+		set_bit(ZONE_RECLAIM_ACTIVE, &zone->flags);
+	else
+		clear_bit(ZONE_RECLAIM_ACTIVE, &zone->flags);
+	put("o %d %d %d\n", zone_to_nid(zone), (int)zone_idx(zone), active);
 }
 
 static int write_sysctl(proc_handler *handler, void *data, int size, char *value)
@@ -498,6 +563,24 @@ static void op_reserve_ratio(void)
 	    sysctl_lowmem_reserve_ratio[2], sysctl_lowmem_reserve_ratio[3]);
 }
 
+static void op_scale_factor(void)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u\n", 1 + below(below(2) ? 20 : 400));
+	write_sysctl(watermark_scale_factor_sysctl_handler, &watermark_scale_factor, sizeof(int), value);
+	put("s %d\n", watermark_scale_factor);
+}
+
+static void op_boost_factor(void)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u\n", below(3) ? 2000 * below(20) : 0);
+	write_sysctl(proc_dointvec_minmax, &watermark_boost_factor, sizeof(int), value);
+	put("k %d\n", watermark_boost_factor);
+}
+
 /* --- the run --- */
 
 static void other_op(char letter)
@@ -513,6 +596,10 @@ static void other_op(char letter)
 	case 'm': op_min_free_kbytes(); break;
 	case 'g': op_high_fraction(); break;
 	case 'w': op_reserve_ratio(); break;
+	case 'q': op_reclaim(); break;
+	case 'o': op_reclaim_active(); break;
+	case 's': op_scale_factor(); break;
+	case 'k': op_boost_factor(); break;
 	}
 }
 
@@ -530,6 +617,11 @@ static void one_op(void)
 
 static void leave_clean(void)
 {
+	struct zone *zone;
+
+	running = false;
+	for_each_populated_zone(zone)
+		clear_bit(ZONE_RECLAIM_ACTIVE, &zone->flags);
 	while (nr_isolated) {
 		struct page_range *range = &isolated[--nr_isolated];
 
@@ -553,6 +645,7 @@ static int run(void *unused)
 	__preempt_count_add(1);
 	if (me == cpumask_first(cpu_online_mask)) {
 		find_clean_blocks();
+		running = true;
 		show_state("before");
 		put("=====BEGIN ops\n");
 		smp_store_release(&turn, me);

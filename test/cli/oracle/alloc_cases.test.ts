@@ -21,6 +21,8 @@ const some = [
   'trace-cpus-cma',
   'trace-uma',
   'settings-movable',
+  'reserves-exhausted',
+  'fake-all',
   'uma-mem-memmap',
   'all-numa2-1g',
   'uma-2g-cma',
