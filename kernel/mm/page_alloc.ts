@@ -3,7 +3,7 @@
 //   pcp.ts       per-cpu lists              buddy.ts     the free lists      fallback.ts  other migratetypes
 //   watermark_check.ts  highatomic.ts  page_check.ts  page_prep.ts
 //
-// Left out: cpusets, memcg, fault injection, tracepoints, and what sleeps.
+// Left out: what sleeps.
 
 import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
 import {
@@ -211,7 +211,10 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const state = k.page_alloc;
   const m = state.maps[pfn >>> PFN_SECTION_SHIFT];
   const i = page_index(pfn);
-  if (m === undefined || i >= m.length) return no_struct_page(k, pfn);
+  if (m === undefined || i >= m.length) {
+    no_struct_page(k, pfn);
+    return;
+  }
   const head = m[i + PG_FLAGS]! & (1 << PG_head);
   if ((state.static_keys & KEY_DEBUG_VM) !== 0) {
     VM_BUG_ON_PAGE(k, m[i + PG_REFCOUNT] === 0, 'page_ref_count(page) == 0', pfn, 'include/linux/mm.h:780');
