@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { parseQemuOptions } from '../emu/config/qemu_options.ts';
-import { benchKernel, benchPairs, pairsText } from './bench_alloc.ts';
+import { benchKernel, benchMixes, benchPairs, mixesText, pairsText } from './bench_alloc.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { type Spread, spread } from './spread.ts';
 
@@ -62,6 +62,12 @@ export const benchCommand: Command = {
         choices: ['bios', 'none'],
         help: 'one of the two (default: both in turn)',
       },
+      {
+        name: '--linux',
+        value: 'COMMAND',
+        choices: [],
+        help: "alloc: a program that times Linux's allocator on this host (docs/page-allocator.md), run beside ours",
+      },
       { name: '--json', value: null, choices: [], help: 'the numbers as data' },
     ],
     rest: 'operands',
@@ -76,7 +82,7 @@ export const benchCommand: Command = {
     if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
       throw new UsageError([`--runs is a number from 1 to 1000, found '${values.get('--runs')}'`]);
     }
-    if (what === 'alloc') return benchAlloc(runs, values.has('--json'), output);
+    if (what === 'alloc') return benchAlloc(runs, values.get('--linux') ?? undefined, values.has('--json'), output);
     const firmwares = values.has('--firmware') ? [values.get('--firmware')!] : ['bios', 'none'];
     const results: Measured[] = [];
     for (const subject of subjects) {
@@ -95,10 +101,35 @@ export const benchCommand: Command = {
   },
 };
 
-function benchAlloc(rounds: number, json: boolean, output: Output): number {
+function benchAlloc(rounds: number, linux: string | undefined, json: boolean, output: Output): number {
+  // Linux before and after, and the least of it: what it prints is time on the clock, others' work included.
+  const before = linux === undefined ? null : runLinux(linux);
   const pairs = benchPairs(benchKernel(), rounds);
-  output.out(json ? `${JSON.stringify({ pairs }, null, 1)}\n` : `${pairsText(pairs)}\n`);
+  const after = linux === undefined ? null : runLinux(linux);
+  const beside = before === null || after === null ? null : before.map((ns, order) => Math.min(ns, after[order] ?? ns));
+  const mixes = benchMixes(benchKernel(), Math.min(rounds, 9));
+  if (json) {
+    const rows = pairs.map((pair) => {
+      const ns = beside?.[pair.order];
+      return ns === undefined ? pair : { ...pair, linux_ns: ns, ratio: pair.ns / ns };
+    });
+    output.out(`${JSON.stringify({ pairs: rows, mixes }, null, 1)}\n`);
+  } else {
+    output.out(`${pairsText(pairs, beside)}\n\n${mixesText(mixes)}\n`);
+  }
   return EXIT_OK;
+}
+
+/** Runs what prints "order N X ns per alloc+free pair". @returns the least that it printed for each order */
+function runLinux(command: string): number[] {
+  const child = spawnSync(command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const found: number[][] = [];
+  for (const [, order, ns] of (child.stdout ?? '').matchAll(/^order (\d+) ([\d.]+) ns per alloc\+free pair$/gm)) {
+    found[Number(order)] ??= [];
+    found[Number(order)]!.push(Number(ns));
+  }
+  if (found.length === 0) throw new UsageError([`--linux: '${command}' printed no "order N X ns per alloc+free pair"`]);
+  return found.map((list) => Math.min(...list));
 }
 
 /** @returns the numbers, or what went wrong */

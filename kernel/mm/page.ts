@@ -132,8 +132,9 @@ export function page_zone(k: Kernel, pfn: pfn_t): Zone {
 }
 
 /** A struct page is followed to where there is no memory map: what a CPU makes of it, reading its flags first. */
-export const no_struct_page = (k: Kernel, pfn: pfn_t): never =>
-  page_fault_oops(k, VMEMMAP_START + BigInt(pfn) * BigInt(SIZEOF_PAGE), false, false);
+export function no_struct_page(k: Kernel, pfn: pfn_t): never {
+  return page_fault_oops(k, VMEMMAP_START + BigInt(pfn) * BigInt(SIZEOF_PAGE), false, false);
+}
 
 /** Puts a zone into the table that is indexed by the high bits of page->flags: node and zone. */
 export function add_to_zone_table(k: Kernel, zone_id: number): Zone {

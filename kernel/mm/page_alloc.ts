@@ -211,10 +211,7 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const state = k.page_alloc;
   const m = state.maps[pfn >>> PFN_SECTION_SHIFT];
   const i = page_index(pfn);
-  if (m === undefined || i >= m.length) {
-    no_struct_page(k, pfn);
-    return;
-  }
+  if (m === undefined || i >= m.length) no_struct_page(k, pfn);
   const head = m[i + PG_FLAGS]! & (1 << PG_head);
   if ((state.static_keys & KEY_DEBUG_VM) !== 0) {
     VM_BUG_ON_PAGE(k, m[i + PG_REFCOUNT] === 0, 'page_ref_count(page) == 0', pfn, 'include/linux/mm.h:780');
