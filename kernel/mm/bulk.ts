@@ -3,7 +3,7 @@
 
 import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
 import { __GFP_ACCOUNT } from '../include/gfp_types.ts';
-import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
+import { KEY_MEMCG_KMEM, KEY_PAGE_OWNER } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGALLOC } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -54,9 +54,11 @@ export function __alloc_pages_bulk(
   while (nr_populated < nr_pages && !empty(nr_populated)) nr_populated++;
   if (nr_populated >= nr_pages) return nr_populated;
 
-  // What is charged is charged page by page.
-  const charged = (k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0;
-  if (!charged && nr_pages - nr_populated > 1) {
+  // What is charged is charged page by page, and an owner may need memory to be noted down.
+  const keys = k.page_alloc.static_keys;
+  const charged = (keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0;
+  const one_by_one = charged || (keys & KEY_PAGE_OWNER) !== 0;
+  if (!one_by_one && nr_pages - nr_populated > 1) {
     gfp &= k.page_alloc.gfp_allowed_mask;
     const { ac } = k.page_alloc;
     const alloc_flags = prepare_alloc_pages(k, gfp, 0, preferred_nid, nodemask, ac);

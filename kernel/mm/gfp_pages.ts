@@ -14,6 +14,7 @@ import { split_page_memcg } from './memcontrol.ts';
 import { alloc_pages } from './mempolicy.ts';
 import { page_index, section_map } from './page.ts';
 import { __alloc_pages_node, __free_pages, __free_pages_ok } from './page_alloc.ts';
+import { split_page_switched_on } from './page_hooks.ts';
 import { numa_node_id } from './percpu.ts';
 
 const address = (pfn: pfn_t): phys_addr_t => (pfn < 0 ? 0 : pfn * PAGE_SIZE);
@@ -57,6 +58,7 @@ function make_alloc_exact(k: Kernel, addr: phys_addr_t, order: number, size: num
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   for (let p = 1; p < nr; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  if (k.page_alloc.static_keys !== 0) split_page_switched_on(k, pfn, order);
   split_page_memcg(k, pfn, 1 << order);
   for (let p = nr; p < 1 << order; p++) __free_pages_ok(k, pfn + p, 0, FPI_TO_TAIL);
   return addr;

@@ -5,6 +5,8 @@ import { proc_read } from '../../../kernel/fs/proc/root.ts';
 import { __GFP_NOWARN, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
 import { NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { __alloc_pages_bulk } from '../../../kernel/mm/bulk.ts';
+import { alloc_pages_exact } from '../../../kernel/mm/gfp_pages.ts';
 import { page_index, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../../kernel/mm/page_alloc.ts';
 import {
@@ -195,6 +197,16 @@ describe('page_owner=on', () => {
     expect(record(k, pfn + 1)).toContain('order 0, mask 0xcc0(GFP_KERNEL), pid 77');
     for (let p = 0; p < 8; p++) __free_pages(k, pfn + p, 0);
     expect(record(k, pfn)).toBeUndefined();
+  });
+
+  test('pages of an exact size have an owner each; many at once come one by one', () => {
+    const k = owned();
+    const first = alloc_pages_exact(k, 3 * 4096, GFP_KERNEL) / 4096;
+    expect([0, 1, 2].map((p) => record(k, first + p)?.includes('order 0'))).toEqual([true, true, true]);
+    expect(record(k, first + 3)).toBeUndefined();
+    const pages: number[] = [];
+    expect(__alloc_pages_bulk(k, GFP_KERNEL, 0, null, 20, pages)).toBe(1);
+    expect(record(k, pages[0]!)).toContain('order 0');
   });
 
   test('a report of a bad page names who had it', () => {
