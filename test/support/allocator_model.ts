@@ -439,24 +439,26 @@ export class AllocatorModel implements Owner {
    */
   #checkBlocks(): void {
     const excess = new Map<Zone, number>();
-    const more = new Map<Zone, number>();
-    const less = new Map<Zone, number>();
+    const isolated = new Map<Zone, number>();
+    // Between these the numbers may have gone apart: of several pageblocks that were given up at once, too.
+    const most = new Map<Zone, number>();
+    const least = new Map<Zone, number>();
     const add = (map: Map<Zone, number>, zone: Zone, n: number) => map.set(zone, (map.get(zone) ?? 0) + n);
     for (const zone of this.#zones) {
       add(excess, zone, zone.nr_reserved_highatomic / BLOCK - (this.#lost.get(zone) ?? 0));
-      add(more, zone, -zone.nr_isolate_pageblock);
+      add(isolated, zone, -zone.nr_isolate_pageblock);
     }
     const fresh: PageblockRecord[] = [];
     for (const block of this.#blocks.values()) {
       const type = get_pageblock_migratetype(this.#k, block.pfn);
-      if (type === MIGRATE_ISOLATE) add(more, block.zones[0]!, 1);
+      if (type === MIGRATE_ISOLATE) add(isolated, block.zones[0]!, 1);
       if (type === MIGRATE_HIGHATOMIC) {
         block.was_highatomic = true;
         if (block.holder === null) fresh.push(block);
         else add(excess, block.holder, -1);
       } else if (block.holder !== null) {
-        add(less, block.holder, 1);
-        for (const zone of block.zones) if (zone !== block.holder) add(less, zone, -1);
+        add(most, block.holder, 1);
+        for (const zone of block.zones) if (zone !== block.holder) add(least, zone, -1);
         block.holder = null;
       }
       const cma = [block.type, type].filter((one) => one === MIGRATE_CMA).length;
@@ -470,10 +472,9 @@ export class AllocatorModel implements Owner {
       add(excess, block.holder, -1);
     }
     for (const zone of this.#zones) {
-      if (more.get(zone) !== 0) wrong(`${zone.name}: nr_isolate_pageblock ${zone.nr_isolate_pageblock}`);
+      if (isolated.get(zone) !== 0) wrong(`${zone.name}: nr_isolate_pageblock ${zone.nr_isolate_pageblock}`);
       const left = excess.get(zone)!;
-      const bound = less.get(zone) ?? 0;
-      if (left < Math.min(0, bound) || left > Math.max(0, bound)) {
+      if (left < (least.get(zone) ?? 0) || left > (most.get(zone) ?? 0)) {
         wrong(`${zone.nid} ${zone.name}: nr_reserved_highatomic ${zone.nr_reserved_highatomic}, ${left} too many`);
       }
       add(this.#lost, zone, left);

@@ -28,10 +28,13 @@ import {
 } from '../../kernel/include/gfp_types.ts';
 import { PG_REFCOUNT } from '../../kernel/include/mm_types.ts';
 import { MIGRATE_MOVABLE, ZONE_RECLAIM_ACTIVE } from '../../kernel/include/mmzone.ts';
+import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { node_set, nodes_none } from '../../kernel/lib/nodemask.ts';
 import { alloc_contig_pages, alloc_contig_range } from '../../kernel/mm/alloc_contig.ts';
 import { __alloc_pages_bulk } from '../../kernel/mm/bulk.ts';
+import { free_unref_page_list } from '../../kernel/mm/free_unref_list.ts';
+import { alloc_pages_exact } from '../../kernel/mm/gfp_pages.ts';
 import type { Zone } from '../../kernel/mm/mmzone.ts';
 import { page_index, section_map } from '../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../kernel/mm/page_alloc.ts';
@@ -65,8 +68,12 @@ type Ask = { readonly gfp: number; readonly nid: number; readonly mask: number }
 export type Step = { readonly cpu: number } & (
   | ({ readonly op: 'alloc'; readonly order: number } & Ask)
   | ({ readonly op: 'bulk'; readonly count: number } & Ask)
+  | { readonly op: 'exact'; readonly pages: number; readonly gfp: number }
   | ({ readonly op: 'fill'; readonly order: number; readonly keep: number } & Ask)
-  | { readonly op: 'free' | 'free_last' | 'shared' | 'split' | 'unisolate' | 'reclaim_active'; readonly pick: number }
+  | {
+      readonly op: 'free' | 'free_last' | 'free_list' | 'shared' | 'split' | 'unisolate' | 'reclaim_active';
+      readonly pick: number;
+    }
   | { readonly op: 'drain_all' | 'drain_local' | 'vmstat' }
   | { readonly op: 'isolate' | 'contig'; readonly pick: number; readonly offset: number; readonly pages: number }
   | { readonly op: 'contig_pages'; readonly nid: number; readonly pages: number }
@@ -129,7 +136,14 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: plain({ op: fc.constant('bulk' as const), cpu, count: fc.integer({ min: 1, max: 90 }), ...request }),
   },
-  { weight: 4, arbitrary: plain({ op: fc.constantFrom('split' as const, 'shared' as const), cpu, pick }) },
+  {
+    weight: 5,
+    arbitrary: plain({ op: fc.constantFrom('split' as const, 'shared' as const, 'free_list' as const), cpu, pick }),
+  },
+  {
+    weight: 1,
+    arbitrary: plain({ op: fc.constant('exact' as const), cpu, pages: fc.integer({ min: 1, max: 40 }), gfp: common }),
+  },
   {
     weight: 1,
     arbitrary: plain({
@@ -208,6 +222,13 @@ export class History {
       case 'free_last':
         if (this.live.length > 0) this.#free(this.live.length - 1 - (s.pick % Math.min(4, this.live.length)));
         return [];
+      case 'free_list':
+        return this.#freeList(s.pick);
+      case 'exact': {
+        const pa = alloc_pages_exact(k, s.pages * PAGE_SIZE, s.gfp | __GFP_NOWARN);
+        if (pa > 0) this.#single(pa / PAGE_SIZE, s.pages);
+        return [pa];
+      }
       case 'shared':
         return this.#shared(s.pick);
       case 'split':
@@ -298,6 +319,24 @@ export class History {
     if (last !== block) this.live[n] = last;
     this.owner?.gave(block);
     __free_pages(this.k, block.pfn, block.order);
+  }
+
+  /** Drops the last references to some single pages, then frees them all at once. */
+  #freeList(picked: number): number[] {
+    const pages: number[] = [];
+    for (let n = this.live.length - 1; n >= 0 && pages.length < picked % 50; n--) {
+      const block = this.live[n]!;
+      if (block.order !== 0) continue;
+      const m = section_map(this.k.mm, block.pfn);
+      const refcount = page_index(block.pfn) + PG_REFCOUNT;
+      if (m[refcount] !== 1) continue;
+      m[refcount] = 0;
+      pages.push(block.pfn);
+      this.live.splice(n, 1);
+      this.owner?.gave(block);
+    }
+    free_unref_page_list(this.k, pages);
+    return pages;
   }
 
   /** Someone else has a reference to the first page while the block is freed. */

@@ -36,7 +36,7 @@ test.each([
     const steps = soak
       ? fc.array(anyStep, { minLength: 2000, maxLength: 2000, size: 'max' })
       : fc.array(anyStep, { minLength: 1, maxLength: 250, size: 'max' });
-    const topology = fc.oneof({ weight: 9, arbitrary: anyTopology(1500) }, anyTopology(9000));
+    const topology = fc.oneof({ weight: 19, arbitrary: anyTopology(1500) }, anyTopology(9000));
     fc.assert(
       fc.property(topology, steps, (machine, history) => run(machine, history, keys)),
       {
