@@ -41,6 +41,7 @@ import { get_page_from_freelist } from './get_page.ts';
 import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
 import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
+import { NO_WORDS } from './mm_state.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
@@ -211,7 +212,7 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const state = k.page_alloc;
   const m = state.maps[pfn >>> PFN_SECTION_SHIFT];
   const i = page_index(pfn);
-  if (m === undefined || i >= m.length) no_struct_page(k, pfn);
+  if (m === undefined || m === NO_WORDS) no_struct_page(k, pfn);
   const head = m[i + PG_FLAGS]! & (1 << PG_head);
   if ((state.static_keys & KEY_DEBUG_VM) !== 0) {
     VM_BUG_ON_PAGE(k, m[i + PG_REFCOUNT] === 0, 'page_ref_count(page) == 0', pfn, 'include/linux/mm.h:780');

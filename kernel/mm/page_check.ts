@@ -28,7 +28,7 @@ import { page_index, section_map } from './page.ts';
 const __PG_HWPOISON = 1 << PG_hwpoison;
 
 /** _mapcount -1 and _refcount 0, as one double. */
-const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer)[0]!;
+const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer);
 
 /**
  * Looks at the pages whose words are m[i .. end - 1]: whether each has no users, no mapping, no memcg and none of `flags`.
@@ -40,7 +40,7 @@ const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer)[0]!;
  * @returns the index of the first page's words that are not so, or -1; maybe of the one before
  */
 export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: number, flags: number): number {
-  const unused = UNUSED;
+  const unused = UNUSED[0];
   // The masks say that an index is neither negative nor beyond a section: the compiler need not ask.
   for (; ((end - i) & 48) !== 0; i += 16) {
     const j = (i & 0x7fff0) >>> 1;
