@@ -24,6 +24,7 @@ import {
   VMEMMAP_HI,
 } from '../include/mm_types.ts';
 import {
+  MAX_ORDER,
   MIGRATE_ISOLATE,
   MIGRATE_MOVABLE,
   MIGRATE_PCPTYPES,
@@ -44,12 +45,16 @@ import { LIST_POISON_HI, LIST_POISON2 } from '../include/poison.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
 import {
+  AREA_NR_FREE,
+  AREA_WORDS,
+  LIST_WORDS,
   PCP_COUNT,
   PCP_FREE_FACTOR,
   PCP_HIGH,
   PCP_LISTS,
   PZS_NUMA_EVENT,
   Z_FLAGS,
+  Z_FREE_AREA,
   Z_LOWMEM_RESERVE,
   Z_NR_FREE_CMA_PAGES,
   Z_NR_RESERVED_HIGHATOMIC,
@@ -61,7 +66,6 @@ import type { Kernel } from '../kernel.ts';
 import { COMPOUND_PAGE_DTOR, prep_compound_page } from './compound.ts';
 import { find_unexpected } from './page_check.ts';
 import { kernel_init_pages } from './page_prep.ts';
-import { has_free_block } from './watermark_check.ts';
 
 /**
  * Context: an order that has per-cpu lists, any node allowed, no static key set.
@@ -79,7 +83,7 @@ export function alloc_from_pcplist(k: Kernel, gfp: gfp_t, order: number, nid: ni
   const mark = (z[Z_WATERMARK + 2 * WMARK_LOW]! + z[Z_WATERMARK_BOOST]!) | 0;
   if (usable < ((mark + z[(Z_LOWMEM_RESERVE + 2 * highest_zoneidx) & 31]!) | 0)) return -1;
   if ((z[Z_FLAGS]! & (1 << ZONE_BOOSTED_WATERMARK)) !== 0) return -1;
-  if (order !== 0 && !has_free_block(c.zone, order, migratetype === MIGRATE_MOVABLE ? state.alloc_cma : 0)) return -1;
+  if (order !== 0 && !has_block(z, order)) return -1;
 
   const w = c.pcp;
   let pindex = ((order << 1) + order + migratetype) | 0;
@@ -144,6 +148,22 @@ export function alloc_from_pcplist(k: Kernel, gfp: gfp_t, order: number, nid: ni
     if ((todo & __GFP_COMP) !== 0 && order !== 0) prep_compound_page(k, pfn, order, COMPOUND_PAGE_DTOR);
   }
   return pfn;
+}
+
+/** has_free_block(), as far as lists go that every request may take from. */
+function has_block(z: Int32Array, order: number): boolean {
+  for (
+    let area = Z_FREE_AREA + Math.imul(order, AREA_WORDS);
+    area < Z_FREE_AREA + MAX_ORDER * AREA_WORDS;
+    area += AREA_WORDS
+  ) {
+    const a = area & 511;
+    if (z[a + AREA_NR_FREE] === 0) continue;
+    for (let list = a; list < a + MIGRATE_PCPTYPES * LIST_WORDS; list += LIST_WORDS) {
+      if ((z[list + 1]! - VMEMMAP_HI) >>> 0 < 32) return true;
+    }
+  }
+  return false;
 }
 
 /**
