@@ -6,6 +6,7 @@ export const PGALLOC = 4;
 export const ALLOCSTALL = 9;
 export const PGFREE = 19;
 export const PGSCAN_ZONE_RECLAIM_FAILED = 39;
+export const COMPACTISOLATED = 62;
 export const COMPACTSTALL = 63;
 export const COMPACTFAIL = 64;
 export const COMPACTSUCCESS = 65;
@@ -44,6 +45,7 @@ const checks: readonly (readonly [number, string])[] = [
   [ALLOCSTALL, 'allocstall_dma'],
   [PGFREE, 'pgfree'],
   [PGSCAN_ZONE_RECLAIM_FAILED, 'zone_reclaim_failed'],
+  [COMPACTISOLATED, 'compact_isolated'],
   [COMPACTSTALL, 'compact_stall'],
   [COMPACTFAIL, 'compact_fail'],
   [COMPACTSUCCESS, 'compact_success'],

@@ -6,9 +6,11 @@
 import { __GFP_MOVABLE } from '../include/gfp_types.ts';
 import { MAX_ORDER, MIGRATE_MOVABLE, pageblock_nr_pages } from '../include/mmzone.ts';
 import { EBUSY, type gfp_t, type nid_t, type pfn_t } from '../include/types.ts';
+import { COMPACTISOLATED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { WARN_ON } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
-import { pr_warn } from '../lib/printk.ts';
+import { PageHuge } from './compound.ts';
 import { gfp_zone, gfp_zonelist } from './gfp.ts';
 import type { Zone } from './mmzone.ts';
 import { buddy_order, PageBuddy, PageReserved, page_count, page_zone } from './page.ts';
@@ -23,6 +25,7 @@ import {
 import { prep_new_page } from './page_prep.ts';
 import { pageblock_end_pfn, pageblock_start_pfn } from './pageblock.ts';
 import { drain_all_pages } from './pcp.ts';
+import { __count_vm_events } from './vm_event.ts';
 
 /** Whether the first and the last page are there, and of the zone. */
 const pageblock_pfn_to_page = (k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, zone: Zone): boolean =>
@@ -43,6 +46,7 @@ function isolate_freepages_block(k: Kernel, pfn: pfn_t, end_pfn: pfn_t, taken: p
     total += 1 << order;
     pfn += 1 << order;
   }
+  __count_vm_events(k, COMPACTISOLATED, total);
   return total;
 }
 
@@ -125,12 +129,13 @@ export function free_contig_range(k: Kernel, pfn: pfn_t, nr_pages: number): void
     if (page_count(k, pfn) !== 1) count++;
     __free_pages(k, pfn, 0);
   }
-  if (count !== 0) pr_warn(k, `${count} pages are still in use!`);
+  WARN_ON(k, count !== 0, 'mm/page_alloc.c:9508 free_contig_range', `${count} pages are still in use!`);
 }
 
 function pfn_range_valid_contig(k: Kernel, zone: Zone, start_pfn: pfn_t, nr_pages: number): boolean {
   for (let pfn = start_pfn; pfn < start_pfn + nr_pages; pfn++) {
-    if (!pfn_to_online_page(k, pfn) || page_zone(k, pfn) !== zone || PageReserved(k, pfn)) return false;
+    if (!pfn_to_online_page(k, pfn) || page_zone(k, pfn) !== zone) return false;
+    if (PageReserved(k, pfn) || PageHuge(k, pfn)) return false;
   }
   return true;
 }

@@ -21,7 +21,7 @@ import {
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { page_index, section_map } from './page.ts';
+import { lru_pointer_pfn, page_index, section_map } from './page.ts';
 
 // enum compound_dtor_id
 export const COMPOUND_PAGE_DTOR = 1;
@@ -77,6 +77,20 @@ export function prep_compound_gigantic_page(k: Kernel, pfn: pfn_t, order: number
 /** compound_order(), of a head page whose words begin at m[i]. */
 export const compound_order = (m: Int32Array, i: number): number =>
   (m[i + PAGE_WORDS + PG1_COMPOUND_DTOR_ORDER]! >>> 8) & 0xff;
+
+/** Whether the page is part of a page of hugetlb. */
+export function PageHuge(k: Kernel, pfn: pfn_t): boolean {
+  let m = section_map(k.mm, pfn);
+  let i = page_index(pfn);
+  if ((m[i + PG_LRU_NEXT]! & TAIL) !== 0) {
+    const head = lru_pointer_pfn(m[i + PG_LRU_NEXT]!, m[i + PG_LRU_NEXT_HI]!);
+    m = section_map(k.mm, head);
+    i = page_index(head);
+  } else if (((m[i + PG_FLAGS]! >>> PG_head) & 1) === 0) {
+    return false;
+  }
+  return (m[i + PAGE_WORDS + PG1_COMPOUND_DTOR_ORDER]! & 0xff) === HUGETLB_PAGE_DTOR;
+}
 
 /** The other pages of a compound page, whose words begin at m[i], are pages of their own again. */
 export function clear_compound_tails(m: Int32Array, i: number, order: number): void {

@@ -2,9 +2,9 @@
 // __isolate_free_page(), __putback_isolated_page()). What is free in them, or is freed later, is on lists of their own
 // and not counted as free.
 //
-// Left out: moving pages in use out of the way, reports of what is in the way, huge pages of hugetlb.
+// Left out: moving pages in use out of the way.
 
-import { PG_FLAGS, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_FLAGS, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
   MIGRATE_CMA,
@@ -17,11 +17,12 @@ import {
   WMARK_MIN,
   ZONE_MOVABLE,
 } from '../include/mmzone.ts';
-import { PG_head, PG_hwpoison, PG_lru, PG_reserved } from '../include/page_flags.ts';
+import { PAGE_TYPE_BASE_WORD, PG_head, PG_hwpoison, PG_lru, PG_offline, PG_reserved } from '../include/page_flags.ts';
 import { EBUSY, ENOENT, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { __free_one_page, __mod_zone_freepage_state, FPI_NONE, FPI_TO_TAIL } from './buddy.ts';
-import { compound_order } from './compound.ts';
+import { compound_order, PageHuge } from './compound.ts';
+import { dump_page } from './debug.ts';
 import { del_page_from_free_list } from './free_list.ts';
 import { ALLOC_CMA } from './internal.ts';
 import type { Zone } from './mmzone.ts';
@@ -46,6 +47,8 @@ import { zone_watermark_ok } from './watermark_check.ts';
 
 /** isolate flags: hardware-poisoned pages count as movable, as the memory is to go offline. */
 export const MEMORY_OFFLINE = 0x1;
+/** Says which page is in the way. */
+export const REPORT_FAILURE = 0x2;
 
 const MAX_ORDER_NR_PAGES = 1 << (MAX_ORDER - 1);
 /** Bit 0 of compound_head, where lru.next is: a tail page. */
@@ -81,6 +84,10 @@ function compound_head(k: Kernel, pfn: pfn_t): pfn_t {
   return ((m[i + PG_FLAGS]! >>> PG_head) & 1) !== 0 ? pfn : -1;
 }
 
+/** PageOffline(): a driver has taken the page away, and agrees to its going. */
+const is_offline = (m: Int32Array, i: number): boolean =>
+  (m[i + PG_MAPCOUNT]! & (PAGE_TYPE_BASE_WORD | PG_offline)) === PAGE_TYPE_BASE_WORD;
+
 /** Whether a page in use could be moved: it is on an LRU list, or of a driver that can move it. */
 function movable_in_use(k: Kernel, pfn: pfn_t): boolean {
   const m = section_map(k.mm, pfn);
@@ -90,35 +97,35 @@ function movable_in_use(k: Kernel, pfn: pfn_t): boolean {
   );
 }
 
-/** Whether any page of the range, which lies in one pageblock, can neither be isolated nor moved. */
-function has_unmovable_pages(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, migratetype: number, flags: number): boolean {
+/** The first page of the range, which lies in one pageblock, that can neither be isolated nor moved; -1: there is none. */
+function has_unmovable_pages(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, migratetype: number, flags: number): pfn_t {
   // Whoever allocates from CMA isolates its pageblocks whatever is in them.
-  if (get_pageblock_migratetype(k, start_pfn) === MIGRATE_CMA) return migratetype !== MIGRATE_CMA;
+  if (get_pageblock_migratetype(k, start_pfn) === MIGRATE_CMA) return migratetype === MIGRATE_CMA ? -1 : start_pfn;
   const movable_zone = page_zone(k, start_pfn).idx === ZONE_MOVABLE;
   for (let pfn = start_pfn; pfn < end_pfn; ) {
     const m = section_map(k.mm, pfn);
     const i = page_index(pfn);
     const page_flags = m[i + PG_FLAGS]!;
-    if (((page_flags >>> PG_reserved) & 1) !== 0) return true;
+    if (((page_flags >>> PG_reserved) & 1) !== 0) return pfn;
     if (movable_zone) {
       pfn++;
       continue;
     }
     const head = compound_head(k, pfn);
     if (head >= 0) {
-      if (!movable_in_use(k, head)) return true;
+      if (!PageHuge(k, head) && !movable_in_use(k, head)) return pfn;
       pfn = head + (1 << compound_order(section_map(k.mm, head), page_index(head)));
     } else if (m[i + PG_REFCOUNT] === 0) {
       pfn += is_buddy(m, i) ? 1 << buddy_order(k, pfn) : 1;
-    } else if ((flags & MEMORY_OFFLINE) !== 0 && ((page_flags >>> PG_hwpoison) & 1) !== 0) {
+    } else if ((flags & MEMORY_OFFLINE) !== 0 && (((page_flags >>> PG_hwpoison) & 1) !== 0 || is_offline(m, i))) {
       pfn++;
     } else if (movable_in_use(k, pfn)) {
       pfn++;
     } else {
-      return true;
+      return pfn;
     }
   }
-  return false;
+  return -1;
 }
 
 /**
@@ -136,7 +143,11 @@ function set_migratetype_isolate(
   if (is_isolated(k, pfn)) return -EBUSY;
   const from = Math.max(pfn, start_pfn);
   const to = Math.min(pageblock_end_pfn(pfn), end_pfn);
-  if (has_unmovable_pages(k, from, to, migratetype, flags)) return -EBUSY;
+  const unmovable = has_unmovable_pages(k, from, to, migratetype, flags);
+  if (unmovable >= 0) {
+    if ((flags & REPORT_FAILURE) !== 0) dump_page(k, unmovable, 'unmovable page');
+    return -EBUSY;
+  }
   const zone = page_zone(k, pfn);
   const mt = get_pageblock_migratetype(k, pfn);
   set_pageblock_migratetype(k, pfn, MIGRATE_ISOLATE);
@@ -290,11 +301,14 @@ export function test_pages_isolated(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t,
     const page = __first_valid_page(k, pfn, pageblock_nr_pages);
     if (page >= 0 && !is_isolated(k, page)) return -EBUSY;
   }
+  if (__first_valid_page(k, start_pfn, end_pfn - start_pfn) < 0) return -EBUSY;
   for (let pfn = start_pfn; pfn < end_pfn; ) {
     const m = section_map(k.mm, pfn);
     const i = page_index(pfn);
+    const offline = (flags & MEMORY_OFFLINE) !== 0;
     if (is_buddy(m, i)) pfn += 1 << buddy_order(k, pfn);
-    else if ((flags & MEMORY_OFFLINE) !== 0 && ((m[i + PG_FLAGS]! >>> PG_hwpoison) & 1) !== 0) pfn++;
+    else if (offline && ((m[i + PG_FLAGS]! >>> PG_hwpoison) & 1) !== 0) pfn++;
+    else if (offline && is_offline(m, i) && m[i + PG_REFCOUNT] === 0) pfn++;
     else return -EBUSY;
   }
   return 0;
