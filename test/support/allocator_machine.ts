@@ -12,7 +12,7 @@ import { Kernel } from '../../kernel/kernel.ts';
 import { KernelPanic } from '../../kernel/lib/bug.ts';
 import { node_set } from '../../kernel/lib/nodemask.ts';
 import { cma_init_reserved_areas, dma_contiguous_reserve, early_cma } from '../../kernel/mm/cma.ts';
-import { memblock_add_node, memblock_reserve } from '../../kernel/mm/memblock.ts';
+import { memblock_add_node, memblock_phys_free, memblock_reserve } from '../../kernel/mm/memblock.ts';
 import { memblock_free_all } from '../../kernel/mm/memblock_free.ts';
 import { free_area_init } from '../../kernel/mm/mm_init.ts';
 import { per_cpu_pages_init, setup_per_cpu_pageset } from '../../kernel/mm/pageset.ts';
@@ -48,6 +48,7 @@ export interface Topology {
 
 const PFN_4G = 0x100000;
 const MAX_DMA_PFN = 0x1000;
+const BORDER = 64;
 
 /** The pieces as page frames. */
 export function memoryOf({ low, high }: Topology): { nid: number; start: number; end: number }[] {
@@ -89,6 +90,9 @@ export function bootTopology(topology: Topology): Kernel {
   memblock_reserve(k, 0, MiB);
   // The image's own per-cpu variables, which boot uses before there are per-cpu areas.
   memblock_reserve(k, percpu_load(config.image), config.image.percpu_static_size);
+  // Boot takes what it needs from the top. Borders of nodes are to lie between pages that are free.
+  const tops = memory.map(({ end }) => (end - BORDER) * PAGE_SIZE);
+  for (const top of tops) memblock_reserve(k, top, BORDER * PAGE_SIZE);
   const nodes = [...new Set([...memory.map(({ nid }) => nid), ...cpus])].sort();
   for (const nid of nodes) node_set(nid, k.node_possible_map);
   k.nr_node_ids = nodes.at(-1)! + 1;
@@ -112,6 +116,7 @@ export function bootTopology(topology: Topology): Kernel {
   }
   for (const [cpu, nid] of cpus.entries()) node_set(cpu, k.numa.node_to_cpumask_map[nid]!);
   build_all_zonelists(k);
+  for (const top of tops) memblock_phys_free(k, top, BORDER * PAGE_SIZE);
   memblock_free_all(k);
   setup_per_cpu_pageset(k);
   cma_init_reserved_areas(k);
