@@ -70,6 +70,16 @@ export function die(
   throw new KernelBug(message);
 }
 
+/**
+ * The CPU goes round in circles with interrupts off, as damaged structures make Linux do: its watchdog says so, and
+ * nothing more comes of that CPU.
+ */
+export function hard_lockup(k: Kernel): never {
+  const text = `Watchdog detected hard LOCKUP on cpu ${k.percpu.cpu}`;
+  k.log.printk(KERN_EMERG, `NMI watchdog: ${text}`);
+  throw new KernelBug(text);
+}
+
 function print_panic(k: HasLog, message: string): void {
   k.log.printk(KERN_EMERG, `Kernel panic - not syncing: ${message}`);
   k.log.printk(KERN_EMERG, `---[ end Kernel panic - not syncing: ${message} ]---`);

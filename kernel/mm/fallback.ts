@@ -19,6 +19,7 @@ import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { Z_NR_FREE_CMA_PAGES, Z_VM_STAT } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { hard_lockup } from '../lib/bug.ts';
 import { trace_mm_page_alloc_extfrag } from '../trace/events/kmem.ts';
 import { explain, explain_fallback, explaining } from '../trace/explain.ts';
 import { __rmqueue_smallest } from './buddy.ts';
@@ -157,6 +158,9 @@ function __rmqueue_fallback(
   return false;
 }
 
+/** What fallback has brought onto a list is there the next time. */
+const MAX_TRIES = 10000;
+
 /** Takes a block of `order` off the free lists. @returns its first page, or -1 */
 export function __rmqueue(k: Kernel, zone: Zone, order: number, migratetype: number, alloc_flags: number): pfn_t {
   // Where more than half of what is free is CMA's, that goes first: else it lies idle until all else is gone.
@@ -168,10 +172,12 @@ export function __rmqueue(k: Kernel, zone: Zone, order: number, migratetype: num
       if (pfn >= 0) return pfn;
     }
   }
-  for (;;) {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     let pfn = __rmqueue_smallest(k, zone, order, migratetype);
     if (pfn < 0 && (alloc_flags & ALLOC_CMA) !== 0) pfn = __rmqueue_smallest(k, zone, order, MIGRATE_CMA);
     if (pfn >= 0) return pfn;
     if (!__rmqueue_fallback(k, zone, order, migratetype, alloc_flags)) return -1;
   }
+  // A block that fallback names and cannot move, for it is damaged: Linux does not get out of here either.
+  return hard_lockup(k);
 }

@@ -36,6 +36,6 @@ export function free_unref_page_list(k: Kernel, pages: readonly pfn_t[]): void {
     const migratetype = cached >= MIGRATE_PCPTYPES ? MIGRATE_MOVABLE : cached;
     const zone = page_zone(k, pfn);
     if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_free_batched(k, pfn);
-    free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, m, i, migratetype, 0);
+    free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, 0);
   }
 }

@@ -8,7 +8,7 @@ import type { gfp_t, pfn_t } from '../include/types.ts';
 import { PGALLOC } from '../include/vm_event_item.ts';
 import { Z_FLAGS } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { WARN_ONCE } from '../lib/bug.ts';
+import { hard_lockup, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { explain, explain_skip, explain_stop, explain_watermark, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
@@ -35,7 +35,7 @@ import {
   zone_allows_reclaim,
 } from './node_reclaim.ts';
 import { get_pcppage_migratetype } from './page.ts';
-import { check_new_pages } from './page_check.ts';
+import { check_new_pages, MAX_BAD_PAGES } from './page_check.ts';
 import { prep_new_page } from './page_prep.ts';
 import { node_dirty_ok } from './page_writeback.ts';
 import { pcp_allowed_order, rmqueue_pcplist } from './pcp.ts';
@@ -53,7 +53,9 @@ function rmqueue_buddy(
   migratetype: number,
 ): pfn_t {
   let pfn: pfn_t;
+  let tries = 0;
   do {
+    if (tries++ === MAX_BAD_PAGES) return hard_lockup(k);
     pfn = -1;
     if ((alloc_flags & ALLOC_HIGHATOMIC) !== 0) pfn = __rmqueue_smallest(k, zone, order, MIGRATE_HIGHATOMIC);
     if (pfn < 0) {

@@ -43,6 +43,8 @@ function move_freepages(k: Kernel, zone: Zone, start_pfn: pfn_t, end_pfn: pfn_t,
     const order = m[i + PG_PRIVATE]!;
     move_to_free_list(k, pfn, zone, order, migratetype);
     pfn += 1 << order;
+    // A damaged order of 31: what Linux adds to makes an unsigned number that ends the loop.
+    if (pfn < start_pfn) break;
     i += PAGE_WORDS << order;
     pages_moved += 1 << order;
   }

@@ -88,6 +88,9 @@ function page_bad_reason(m: Int32Array, i: number, flags: number): string | null
   return bad_reason;
 }
 
+/** So many bad pages in a row are one that does not leave its list, and Linux would find it for ever. */
+export const MAX_BAD_PAGES = 100000;
+
 /** Sixty reports a minute at most. */
 const BURST = 60;
 const MINUTE_NS = 60e9;

@@ -231,10 +231,11 @@ export function list_first_page(k: Kernel, owner: ListOwner, head: number): pfn_
   return page_at(k, owner, head, spill[0]!, spill[1]!, NEXT);
 }
 
-/** The last one likewise, for one who reads its index first. */
+/** list_last_entry(), of a list that is not empty, for one who reads the page's index first. */
 export function list_last_page(k: Kernel, owner: ListOwner, head: number): pfn_t {
   load_head(k, owner, head, PREV);
-  return page_at(k, owner, head, spill[0]!, spill[1]!, PG_INDEX - PG_LRU_NEXT);
+  const pfn = page_at(k, owner, head, spill[0]!, spill[1]!, PG_INDEX - PG_LRU_NEXT);
+  return pfn >= 0 ? pfn : no_page(k, spill[0]!, spill[1]!);
 }
 
 /** The page that follows another on its list. @returns -1: it is the last */
@@ -249,7 +250,11 @@ function page_at(k: Kernel, owner: ListOwner, head: number, lo: number, hi: numb
   if (is_page_pointer(hi) && find(k, owner, lo, hi)) return lru_pointer_pfn(lo, hi);
   // Where nothing is mapped, that is the end.
   translate(k, lo, hi, word, false);
-  // Differs from Linux, which takes whatever is there for a struct page, and hands out the memory that it would stand for.
+  return no_page(k, lo, hi);
+}
+
+/** Differs from Linux, which takes whatever is there for a struct page, and hands out the memory that it would stand for. */
+function no_page(k: Kernel, lo: number, hi: number): never {
   const text = `a list of free pages leads to ${px(lo, hi)}, which is no struct page`;
   pr_err(k, `pgdat: ${text}`);
   throw new KernelBug(`kernel BUG: ${text}`);

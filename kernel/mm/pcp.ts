@@ -9,15 +9,10 @@ import {
   PG_FLAGS,
   PG_FLAGS_HI,
   PG_INDEX,
-  PG_LRU_NEXT,
-  PG_LRU_NEXT_HI,
-  PG_LRU_PREV,
-  PG_LRU_PREV_HI,
   PG_MAPPING,
   PG_MAPPING_HI,
   PG_PRIVATE,
   PG_PRIVATE_HI,
-  VMEMMAP_HI,
 } from '../include/mm_types.ts';
 import {
   MIGRATE_CMA,
@@ -48,6 +43,7 @@ import {
   Z_NR_ISOLATE_PAGEBLOCK,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { hard_lockup } from '../lib/bug.ts';
 import { trace_mm_page_pcpu_drain } from '../trace/events/kmem.ts';
 import { explain, explain_pcp, explaining } from '../trace/explain.ts';
 import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
@@ -55,9 +51,9 @@ import { __rmqueue } from './fallback.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
-import { add_to_zone_table, lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
-import { bulkfree_pcp_prepare, check_new_pcp, check_pcp_refill } from './page_check.ts';
-import { list_add_tail, list_del, list_empty, list_first_page, list_last_page } from './page_list.ts';
+import { add_to_zone_table, page_index, section_map } from './page.ts';
+import { bulkfree_pcp_prepare, check_new_pcp, check_pcp_refill, MAX_BAD_PAGES } from './page_check.ts';
+import { list_add, list_add_tail, list_del, list_empty, list_first_page, list_last_page } from './page_list.ts';
 import { free_pages_prepare, kernel_init_pages, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -127,7 +123,8 @@ export function __rmqueue_pcplist(
   c: ZoneCpu,
 ): pfn_t {
   const pindex = order_to_pindex(migratetype, order);
-  for (;;) {
+  for (let tries = 0; ; tries++) {
+    if (tries === MAX_BAD_PAGES) return hard_lockup(k);
     const pfn = take_first(k, zone, c, order, migratetype, alloc_flags, pindex);
     if (pfn < 0 || !check_new_pcp(k, pfn, order)) return pfn;
   }
@@ -252,8 +249,6 @@ export function free_unref_page_commit(
   zone: Zone,
   c: ZoneCpu,
   pfn: pfn_t,
-  m: Int32Array,
-  i: number,
   migratetype: number,
   order: number,
 ): void {
@@ -262,27 +257,7 @@ export function free_unref_page_commit(
   events[PGFREE] = events[PGFREE]! + (1 << order);
 
   const pindex = order_to_pindex(migratetype, order);
-  // The mask only says how large it can be.
-  const head = (PCP_LISTS + (pindex << 2)) & 63;
-  const next_lo = w[head]!;
-  const next_hi = w[head + 1]!;
-  const lo = lru_pointer(pfn);
-  const hi = lru_pointer_hi(pfn);
-  m[i + PG_LRU_NEXT] = next_lo;
-  m[i + PG_LRU_NEXT_HI] = next_hi;
-  m[i + PG_LRU_PREV] = (c.pointer_lo + (head << 2)) | 0;
-  m[i + PG_LRU_PREV_HI] = c.pointer_hi;
-  w[head] = lo;
-  w[head + 1] = hi;
-  if (next_hi >= VMEMMAP_HI) {
-    const n = k.mm.section_mem_map[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)]!;
-    const at = (next_lo & 0x1fffc0) >>> 2;
-    n[at + PG_LRU_PREV] = lo;
-    n[at + PG_LRU_PREV_HI] = hi;
-  } else {
-    w[head + 2] = lo;
-    w[head + 3] = hi;
-  }
+  list_add(k, c, PCP_LISTS + pindex * LIST_WORDS, pfn);
   const count = (w[PCP_COUNT]! + (1 << order)) | 0;
   w[PCP_COUNT] = count;
 
@@ -325,7 +300,7 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
     // Highatomic and CMA pages are on the movable list, and go home from there in time.
     migratetype = MIGRATE_MOVABLE;
   }
-  free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, m, i, migratetype, order);
+  free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
 }
 
 /** Empties a CPU's lists of a zone. */
