@@ -4,6 +4,7 @@ import { Clock } from './clock.ts';
 import { Cpu } from './cpu.ts';
 import { AcpiPm, PM_BASE, PM_PORTS, RESET_PORT, ResetRegister } from './devices/acpi_pm.ts';
 import { DEBUGCON_PORT, DebugConsole } from './devices/debugcon.ts';
+import { DISK_PORTS, Disk, type DiskSpec } from './devices/disk.ts';
 import { COM1, UART_PORTS, Uart16550 } from './devices/uart16550.ts';
 import { EngineError } from './engine.ts';
 import { type AddressRange, PhysicalMemory } from './memory.ts';
@@ -14,6 +15,9 @@ import { unicornLibrary } from './unicorn/library.ts';
 
 const ROM_END = 0x100000000;
 const BIOS_SEGMENT: AddressRange = { start: 0xf0000, end: 0x100000 };
+/** Where disks are, in order; drivers look there. */
+export const DISK_BASE = 0xd000;
+export const MAX_DISKS = 8;
 /** The top 64 KiB below 4 GiB, where the reset vector is. */
 const DEFAULT_ROM: AddressRange = { start: 0xffff0000, end: ROM_END };
 
@@ -24,6 +28,8 @@ export interface MachineSpec {
   readonly rom?: readonly AddressRange[];
   /** 'array': no CPU, plain memory, on any host. 'unicorn': memory shared with an emulated CPU. */
   readonly backend: 'array' | 'unicorn';
+  /** At most MAX_DISKS, empty. */
+  readonly disks?: readonly DiskSpec[];
   /** Each character that the serial port sends, as it is sent. */
   readonly onSerial?: (text: string) => void;
   readonly onDebug?: (text: string) => void;
@@ -35,6 +41,7 @@ export interface Machine {
   readonly ram: PhysicalMemory;
   readonly ports: Ports;
   readonly clock: Clock;
+  readonly disks: readonly Disk[];
   /** null on the 'array' backend. */
   readonly cpu: Cpu | null;
   /** Software switched the machine off: the CPU has stopped. */
@@ -72,6 +79,12 @@ export function createMachine(spec: MachineSpec): Machine {
   ports.claim(PM_BASE, PM_PORTS, new AcpiPm(PM_BASE, clock, powerOff));
   ports.claim(RESET_PORT, 1, new ResetRegister(requestReset));
 
+  const disks = (spec.disks ?? []).slice(0, MAX_DISKS).map((disk, n) => {
+    const device = new Disk(DISK_BASE + n * DISK_PORTS, ram, disk);
+    ports.claim(DISK_BASE + n * DISK_PORTS, DISK_PORTS, device);
+    return device;
+  });
+
   const reset = () => {
     state.poweredOff = false;
     state.resetRequested = false;
@@ -83,6 +96,7 @@ export function createMachine(spec: MachineSpec): Machine {
     ram,
     ports,
     clock,
+    disks,
     cpu,
     reset,
     get poweredOff() {

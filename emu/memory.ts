@@ -156,6 +156,22 @@ export class PhysicalMemory {
     this.#eachPiece(pa, bytes.length, true, (target, at) => target.set(bytes.subarray(at, at + target.length)));
   }
 
+  /** As a device reads and writes that masters the bus. */
+  copyOut(pa: number, to: Uint8Array, at: number, size: number): void {
+    const chunk = this.#chunk(Math.floor(pa / CHUNK_SIZE));
+    const from = pa % CHUNK_SIZE;
+    if (from >= chunk.from && from + size <= chunk.to) to.set(chunk.bytes.subarray(from, from + size), at);
+    else to.set(this.read(pa, size), at);
+  }
+
+  copyIn(pa: number, from: Uint8Array, at: number, size: number): void {
+    const chunk = this.#chunk(Math.floor(pa / CHUNK_SIZE));
+    const to = pa % CHUNK_SIZE;
+    const bytes = from.subarray(at, at + size);
+    if (to >= chunk.from && to + size <= chunk.to) chunk.bytes.set(bytes, to);
+    else this.write(pa, bytes);
+  }
+
   fill(pa: number, size: number, byte: number): void {
     this.#eachPiece(pa, size, true, (target) => target.fill(byte));
   }

@@ -40,6 +40,7 @@ export interface Ports {
   inl(port: number): number;
   outb(port: number, value: number): void;
   outw(port: number, value: number): void;
+  outl(port: number, value: number): void;
 }
 
 /** General registers of a guest call, by name; what is not given is 0. */

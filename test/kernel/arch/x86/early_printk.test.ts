@@ -36,6 +36,7 @@ class Uart implements Ports {
     }
   }
   outw = (): void => undefined;
+  outl = (): void => undefined;
 }
 
 function withUart(ports: Ports): Kernel {
