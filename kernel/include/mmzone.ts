@@ -11,6 +11,7 @@ import {
   MAX_ZONELISTS,
   MAX_ZONES_PER_ZONELIST,
   MIGRATE_TYPES,
+  NR_LRU_LISTS,
   NR_PCP_LISTS,
   NR_VM_NODE_STAT_ITEMS,
   NR_VM_NUMA_EVENT_ITEMS,
@@ -93,6 +94,19 @@ export const zone = struct(
 export const zoneref = struct('zoneref', { zone: pointer, zone_idx: u32 });
 export const zonelist = struct('zonelist', { _zonerefs: array(zoneref, MAX_ZONES_PER_ZONELIST + 1) });
 
+export const lruvec = struct('lruvec', {
+  lists: array(list_head, NR_LRU_LISTS),
+  lru_lock: spinlock_t,
+  anon_cost: u64,
+  file_cost: u64,
+  nonresident_age: u64,
+  refaults: array(u64, 2),
+  flags: u64,
+  // struct lru_gen_struct, struct lru_gen_mm_state: of the multi-generational LRU.
+  lrugen: bytes(1448, 8),
+  pgdat: pointer,
+});
+
 export const pglist_data = struct(
   'pglist_data',
   {
@@ -129,7 +143,7 @@ export const pglist_data = struct(
     nbp_threshold: u32,
     nbp_th_start: u32,
     nbp_th_nr_cand: u64,
-    __lruvec: bytes(1592, 8),
+    __lruvec: lruvec,
     flags: u64,
     mm_walk: bytes(216, 8),
     per_cpu_nodestats: cacheline(pointer),
@@ -175,6 +189,7 @@ export const mem_section = struct('mem_section', {
 export const mem_section_usage = struct('mem_section_usage', { rcu: array(u64, 2), subsection_map: u64 });
 
 assertLayout(zone, 1728, { zone_start_pfn: 128, free_area: 256, flags: 1400, vm_stat: 1536 });
-assertLayout(pglist_data, 175168, { nr_zones: 172512, node_id: 172544 });
+assertLayout(lruvec, 1592, { lru_lock: 80, pgdat: 1584 });
+assertLayout(pglist_data, 175168, { nr_zones: 172512, node_id: 172544, __lruvec: 172936 });
 assertLayout(per_cpu_pages, 256, { lists: 24 });
 assertLayout(per_cpu_zonestat, 64, { vm_numa_event: 16 });

@@ -75,10 +75,24 @@ export const NUMA_LOCAL = 4;
 export const NUMA_OTHER = 5;
 export const NR_VM_NUMA_EVENT_ITEMS = 6;
 
-// enum node_stat_item, as far as someone asks
+// enum lru_list
+export const LRU_INACTIVE_ANON = 0;
+export const LRU_ACTIVE_ANON = 1;
+export const LRU_INACTIVE_FILE = 2;
+export const LRU_ACTIVE_FILE = 3;
+export const LRU_UNEVICTABLE = 4;
+export const NR_LRU_LISTS = 5;
+
+// enum node_stat_item, as far as someone asks; the first five are by lru_list
+export const NR_INACTIVE_ANON = 0;
+export const NR_ACTIVE_ANON = 1;
 export const NR_INACTIVE_FILE = 2;
 export const NR_ACTIVE_FILE = 3;
+export const NR_UNEVICTABLE = 4;
 export const NR_SLAB_RECLAIMABLE_B = 5;
+export const WORKINGSET_REFAULT_BASE = 10;
+export const WORKINGSET_ACTIVATE_BASE = 12;
+export const WORKINGSET_RESTORE_BASE = 14;
 export const NR_FILE_MAPPED = 18;
 export const NR_FILE_PAGES = 19;
 export const NR_FILE_DIRTY = 20;

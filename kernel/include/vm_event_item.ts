@@ -5,13 +5,19 @@
 export const PGALLOC = 4;
 export const ALLOCSTALL = 9;
 export const PGFREE = 19;
+export const PGACTIVATE = 20;
+export const PGDEACTIVATE = 21;
+export const PGLAZYFREE = 22;
 export const PGSCAN_ZONE_RECLAIM_FAILED = 39;
+export const PGROTATED = 46;
 export const COMPACTISOLATED = 62;
 export const COMPACTSTALL = 63;
 export const COMPACTFAIL = 64;
 export const COMPACTSUCCESS = 65;
 export const HTLB_BUDDY_PGALLOC = 69;
 export const HTLB_BUDDY_PGALLOC_FAIL = 70;
+export const UNEVICTABLE_PGCULLED = 73;
+export const UNEVICTABLE_PGRESCUED = 75;
 export const UNEVICTABLE_PGCLEARED = 78;
 
 /** A CPU's counters begin at multiples of this. */
@@ -44,6 +50,12 @@ const checks: readonly (readonly [number, string])[] = [
   [PGALLOC, 'pgalloc_dma'],
   [ALLOCSTALL, 'allocstall_dma'],
   [PGFREE, 'pgfree'],
+  [PGACTIVATE, 'pgactivate'],
+  [PGDEACTIVATE, 'pgdeactivate'],
+  [PGLAZYFREE, 'pglazyfree'],
+  [PGROTATED, 'pgrotated'],
+  [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
+  [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
   [PGSCAN_ZONE_RECLAIM_FAILED, 'zone_reclaim_failed'],
   [COMPACTISOLATED, 'compact_isolated'],
   [COMPACTSTALL, 'compact_stall'],

@@ -1,7 +1,7 @@
 // Nodes and zones (Linux: mm/page_alloc.c free_area_init() and what it calls, as later kernels' mm/mm_init.c): zone
 // ranges, then each node's zones with their sizes, then struct pages.
 //
-// Left out: wait queues, lruvec and locks of a node, which nobody uses yet; page_ext; highmem.
+// Left out: wait queues and locks of a node, which nobody uses yet; page_ext; highmem.
 
 import type { KernelConfig } from '../config.ts';
 import { SMP_CACHE_BYTES } from '../include/memblock.ts';
@@ -21,6 +21,7 @@ import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask, MAX_NUMNODES, node_isset, node_set } from '../lib/nodemask.ts';
 import { hex, mem_range, pr_debug, pr_err, pr_info, pr_warn } from '../lib/printk.ts';
 import { zone_init_free_lists } from './free_list.ts';
+import { lruvec_init } from './lruvec.ts';
 import { memblock_phys_free } from './memblock.ts';
 import { memblock_alloc } from './memblock_alloc.ts';
 import { memblock_start_of_DRAM } from './memblock_info.ts';
@@ -146,6 +147,7 @@ function calc_memmap_size(spanned_pages: number, present_pages: number): number 
 function free_area_init_core(k: Kernel, pgdat: PgData): void {
   const { mm } = k;
   const lowest = k.config.ZONE_DMA ? ZONE_DMA : ZONE_DMA32;
+  lruvec_init(k, pgdat);
   pgdat.per_cpu_nodestats = boot_nodestats;
   for (const zone of pgdat.node_zones) {
     const size = zone.spanned_pages;

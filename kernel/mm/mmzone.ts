@@ -267,6 +267,8 @@ export class PgData {
   readonly base: number;
   readonly node_id: nid_t;
   readonly node_zones: readonly Zone[];
+  /** By CPU: the node's part of its per-cpu area, as node_cpu() of vmstat.ts has made it. */
+  readonly cpus: Int8Array[] = [];
 
   /** @param pa of sizeof(pg_data_t) bytes within one chunk of RAM */
   constructor(ram: Ram, pa: phys_addr_t, nid: nid_t) {
@@ -349,6 +351,7 @@ export class PgData {
   }
   set per_cpu_nodestats(offset: number) {
     this.set64(P.per_cpu_nodestats, offset);
+    this.cpus.length = 0;
   }
   /** enum pgdat_flags, as bits. */
   get flags(): number {

@@ -1,10 +1,10 @@
 // Counters of zones and nodes (Linux: mm/vmstat.c). Each CPU collects changes in a small diff of its own and hands
 // them on to the zone or node once they pass the stat threshold. The diffs and thresholds lie in the per-cpu areas.
 //
-// Left out: the timer that has diffs folded every second; pressure thresholds; counting for nodes, and NUMA events,
-// which come with those who have something to count.
+// Left out: the timer that has diffs folded every second; pressure thresholds.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
+import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { cpumask_of_node } from '../arch/x86/numa.ts';
 import {
   NR_VM_NODE_STAT_ITEMS,
@@ -30,6 +30,7 @@ import { for_each_online_pgdat, for_each_populated_zone } from './mmzone_iter.ts
 import { numa_node_id, per_cpu_ptr } from './percpu.ts';
 import { zone_cpu } from './zone_cpu.ts';
 
+const CHUNK = 2 ** RAM_CHUNK_SHIFT;
 const STAT_THRESHOLD = per_cpu_zonestat.offset.stat_threshold;
 const NUMA_EVENT = per_cpu_zonestat.offset.vm_numa_event;
 const NODE_THRESHOLD = per_cpu_nodestat.offset.stat_threshold;
@@ -62,6 +63,28 @@ export function __mod_zone_page_state(k: Kernel, zone: Zone, item: number, delta
     zone_page_state_add(k, x, zone, item);
   } else {
     words[at] = rest | ((x & 0xff) << shift);
+  }
+}
+
+/** struct per_cpu_nodestat of the CPU `cpu`, byte by byte. */
+function node_cpu(k: Kernel, pgdat: PgData, cpu: number): Int8Array {
+  const pa = nodestats(k, pgdat, cpu);
+  const words = k.hw.ram.words(Math.floor(pa / CHUNK));
+  const view = new Int8Array(words.buffer, words.byteOffset + (pa % CHUNK), per_cpu_nodestat.size);
+  pgdat.cpus[cpu] = view;
+  return view;
+}
+
+/** Counts for this CPU. Context: preemption disabled. */
+export function __mod_node_page_state(k: Kernel, pgdat: PgData, item: number, delta: number): void {
+  const stat = pgdat.cpus[k.percpu.cpu] ?? node_cpu(k, pgdat, k.percpu.cpu);
+  const threshold = stat[0]!;
+  const x = delta + stat[item + 1]!;
+  if (x > threshold || x < -threshold) {
+    stat[item + 1] = 0;
+    pgdat.add_vm_stat(item, x);
+  } else {
+    stat[item + 1] = x;
   }
 }
 

@@ -93,7 +93,11 @@ export function switch_to_cpu(k: Kernel, cpu: number): void {
 
 /** Per-cpu areas have been put in place of the image's one, or zonelists have been built. */
 export function forget_zone_cpus(k: Kernel): void {
-  for (const pgdat of k.node_data) for (const zone of pgdat?.node_zones ?? []) zone.cpus.length = 0;
+  for (const pgdat of k.node_data) {
+    if (pgdat === undefined) continue;
+    pgdat.cpus.length = 0;
+    for (const zone of pgdat.node_zones) zone.cpus.length = 0;
+  }
   k.page_alloc.cpu_zones.length = 0;
   switch_to_cpu(k, k.percpu.cpu);
 }

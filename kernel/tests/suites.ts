@@ -8,6 +8,7 @@ import { e820_suite } from './e820.ts';
 import type { Suite } from './env.ts';
 import { fallback_suite } from './fallback.ts';
 import { highatomic_suite } from './highatomic.ts';
+import { lru_suite } from './lru.ts';
 import { memblock_suite } from './memblock.ts';
 import { memcg_suite } from './memcg.ts';
 import { mempolicy_suite } from './mempolicy.ts';
@@ -41,4 +42,5 @@ export const suites: readonly Suite[] = [
   mempolicy_suite,
   cpuset_suite,
   memcg_suite,
+  lru_suite,
 ];

@@ -1,0 +1,226 @@
+// The lists that pages wait on to be reclaimed (Linux: struct lruvec, include/linux/mm_inline.h lruvec_add_folio() and
+// kin; mm/mmzone.c lruvec_init()): five rings through struct page, their heads in pg_data_t.
+//
+// How many pages each list has is kept by zone, exactly, as struct mem_cgroup_per_node has it; the counters of node and
+// zone that go with it lag behind by what CPUs hold in their diffs.
+//
+// Left out: large folios, the multi-generational LRU, a lruvec for each memory cgroup.
+
+import {
+  PG_FLAGS,
+  PG_FLAGS_HI,
+  PG_LRU_NEXT,
+  PG_LRU_NEXT_HI,
+  PG_LRU_PREV,
+  PG_LRU_PREV_HI,
+  VMEMMAP_HI,
+} from '../include/mm_types.ts';
+import {
+  LRU_INACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+  LRU_UNEVICTABLE,
+  lruvec as layout,
+  MAX_NR_ZONES,
+  NR_LRU_LISTS,
+  NR_ZONE_INACTIVE_ANON,
+  pglist_data,
+} from '../include/mmzone.ts';
+import {
+  NODES_PGSHIFT_HI,
+  PG_active,
+  PG_swapbacked,
+  PG_unevictable,
+  ZONES_MASK,
+  ZONES_PGSHIFT_HI,
+} from '../include/page_flags.ts';
+import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
+import { PAGE_OFFSET_HI, type pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { type PgData, read64, write64 } from './mmzone.ts';
+import { lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
+import { init_list_head, is_page_pointer, type ListOwner, list_add, list_add_tail, list_del } from './page_list.ts';
+import { __mod_node_page_state, __mod_zone_page_state } from './vmstat.ts';
+
+/** Words of a list_head. */
+const LIST_WORDS = 4;
+const ANON_COST = layout.offset.anon_cost >> 2;
+const FILE_COST = layout.offset.file_cost >> 2;
+const NONRESIDENT_AGE = layout.offset.nonresident_age >> 2;
+
+export class Lruvec implements ListOwner {
+  readonly pgdat: PgData;
+  readonly view: Int32Array;
+  readonly pointer_lo: number;
+  readonly pointer_hi: number;
+  /** Pages on the lists, at zone * NR_LRU_LISTS + lru. */
+  readonly lru_zone_size = new Int32Array(MAX_NR_ZONES * NR_LRU_LISTS);
+
+  constructor(pgdat: PgData) {
+    const at = pgdat.base + (pglist_data.offset.__lruvec >> 2);
+    const pa = pgdat.pa + pglist_data.offset.__lruvec;
+    this.pgdat = pgdat;
+    this.view = pgdat.words.subarray(at, at + (layout.size >> 2));
+    this.pointer_lo = pa | 0;
+    this.pointer_hi = (PAGE_OFFSET_HI + Math.floor(pa / 2 ** 32)) | 0;
+    for (let lru = 0; lru < NR_LRU_LISTS; lru++) {
+      init_list_head(this.view, lru * LIST_WORDS, this.pointer_lo + lru * 16, this.pointer_hi);
+    }
+    this.view[layout.offset.pgdat >> 2] = pgdat.pa | 0;
+    this.view[(layout.offset.pgdat >> 2) + 1] = (PAGE_OFFSET_HI + Math.floor(pgdat.pa / 2 ** 32)) | 0;
+  }
+
+  get anon_cost(): number {
+    return read64(this.view, ANON_COST);
+  }
+  set anon_cost(cost: number) {
+    write64(this.view, ANON_COST, cost);
+  }
+  get file_cost(): number {
+    return read64(this.view, FILE_COST);
+  }
+  set file_cost(cost: number) {
+    write64(this.view, FILE_COST, cost);
+  }
+  get nonresident_age(): number {
+    return read64(this.view, NONRESIDENT_AGE);
+  }
+  set nonresident_age(pages: number) {
+    write64(this.view, NONRESIDENT_AGE, pages);
+  }
+}
+
+export class LruState {
+  /** By node. */
+  readonly lruvecs: Lruvec[] = [];
+}
+
+/** Of a node that boot has just found: all lists empty. */
+export function lruvec_init(k: Kernel, pgdat: PgData): void {
+  k.lru.lruvecs[pgdat.node_id] = new Lruvec(pgdat);
+}
+
+export const folio_lruvec = (k: Kernel, pfn: pfn_t): Lruvec =>
+  k.lru.lruvecs[section_map(k.mm, pfn)[page_index(pfn) + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!;
+
+/** The list that a page with these flags belongs on. */
+export const folio_lru_list = (flags: number): number =>
+  (flags & (1 << PG_unevictable)) !== 0
+    ? LRU_UNEVICTABLE
+    : ((flags & (1 << PG_swapbacked)) !== 0 ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE) + ((flags >>> PG_active) & 1);
+
+export function update_lru_size(k: Kernel, lruvec: Lruvec, lru: number, zid: number, nr_pages: number): void {
+  __mod_node_page_state(k, lruvec.pgdat, lru, nr_pages);
+  __mod_zone_page_state(k, lruvec.pgdat.node_zones[zid]!, NR_ZONE_INACTIVE_ANON + lru, nr_pages);
+  const at = zid * NR_LRU_LISTS + lru;
+  lruvec.lru_zone_size[at] = lruvec.lru_zone_size[at]! + nr_pages;
+}
+
+/** Pages on a list, those of zones up to `zone_idx`. */
+export function lruvec_lru_size(lruvec: Lruvec, lru: number, zone_idx: number): number {
+  let size = 0;
+  for (let zid = 0; zid <= zone_idx && zid < MAX_NR_ZONES; zid++) {
+    size += lruvec.lru_zone_size[zid * NR_LRU_LISTS + lru]!;
+  }
+  return size;
+}
+
+/** Puts a page first, without counting it. list_add() is written out for a neighbour that points back. */
+export function lruvec_list_add(k: Kernel, lruvec: Lruvec, lru: number, pfn: pfn_t): void {
+  const maps = k.mm.section_mem_map;
+  const head = lru * LIST_WORDS;
+  const v = lruvec.view;
+  const head_lo = (lruvec.pointer_lo + (head << 2)) | 0;
+  const head_hi = lruvec.pointer_hi;
+  const next_lo = v[head]!;
+  const next_hi = v[head + 1]!;
+  const is_page = is_page_pointer(next_hi);
+  const n = is_page ? maps[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)] : v;
+  const at = is_page ? (next_lo & 0x1fffff) >>> 2 : head;
+  const good = is_page ? (next_lo & 63) === 8 : next_lo === head_lo && next_hi === head_hi;
+  if (!good || n === undefined || n[at + 2] !== head_lo || n[at + 3] !== head_hi) {
+    list_add(k, lruvec, head, pfn);
+    return;
+  }
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
+  n[at + 2] = lo;
+  n[at + 3] = hi;
+  m[i + PG_LRU_NEXT] = next_lo;
+  m[i + PG_LRU_NEXT_HI] = next_hi;
+  m[i + PG_LRU_PREV] = head_lo;
+  m[i + PG_LRU_PREV_HI] = head_hi;
+  v[head] = lo;
+  v[head + 1] = hi;
+}
+
+/** Takes a page off its list, without counting. list_del() is written out for neighbours that both point back. */
+export function lruvec_list_del(k: Kernel, lruvec: Lruvec, pfn: pfn_t): void {
+  const maps = k.mm.section_mem_map;
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const v = lruvec.view;
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
+  const next_lo = m[i + PG_LRU_NEXT]!;
+  const next_hi = m[i + PG_LRU_NEXT_HI]!;
+  const prev_lo = m[i + PG_LRU_PREV]!;
+  const prev_hi = m[i + PG_LRU_PREV_HI]!;
+  const next_is_page = is_page_pointer(next_hi);
+  const prev_is_page = is_page_pointer(prev_hi);
+  const n = next_is_page ? maps[((next_hi - VMEMMAP_HI) << 11) | (next_lo >>> 21)] : v;
+  const p = prev_is_page ? maps[((prev_hi - VMEMMAP_HI) << 11) | (prev_lo >>> 21)] : v;
+  const n_at = (next_is_page ? next_lo & 0x1fffff : (next_lo - lruvec.pointer_lo) | 0) >>> 2;
+  const p_at = (prev_is_page ? prev_lo & 0x1fffff : (prev_lo - lruvec.pointer_lo) | 0) >>> 2;
+  if (
+    n === undefined ||
+    p === undefined ||
+    !(next_is_page || next_hi === lruvec.pointer_hi) ||
+    !(prev_is_page || prev_hi === lruvec.pointer_hi) ||
+    ((next_lo | prev_lo) & 7) !== 0 ||
+    n[n_at + 2] !== lo ||
+    n[n_at + 3] !== hi ||
+    p[p_at] !== lo ||
+    p[p_at + 1] !== hi
+  ) {
+    list_del(k, lruvec, pfn);
+    return;
+  }
+  n[n_at + 2] = prev_lo;
+  n[n_at + 3] = prev_hi;
+  p[p_at] = next_lo;
+  p[p_at + 1] = next_hi;
+  m[i + PG_LRU_NEXT] = LIST_POISON1;
+  m[i + PG_LRU_NEXT_HI] = LIST_POISON_HI;
+  m[i + PG_LRU_PREV] = LIST_POISON2;
+  m[i + PG_LRU_PREV_HI] = LIST_POISON_HI;
+}
+
+const page_zid = (flags_hi: number): number => (flags_hi >>> ZONES_PGSHIFT_HI) & ZONES_MASK;
+
+/** To the head of the list that its flags name. Pages on the unevictable list are on no list: nobody walks it. */
+export function lruvec_add_folio(k: Kernel, lruvec: Lruvec, pfn: pfn_t): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const lru = folio_lru_list(m[i + PG_FLAGS]!);
+  update_lru_size(k, lruvec, lru, page_zid(m[i + PG_FLAGS_HI]!), 1);
+  if (lru !== LRU_UNEVICTABLE) lruvec_list_add(k, lruvec, lru, pfn);
+}
+
+/** To its tail: what is reclaimed next. Not for unevictable pages. */
+export function lruvec_add_folio_tail(k: Kernel, lruvec: Lruvec, pfn: pfn_t): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const lru = folio_lru_list(m[i + PG_FLAGS]!);
+  update_lru_size(k, lruvec, lru, page_zid(m[i + PG_FLAGS_HI]!), 1);
+  list_add_tail(k, lruvec, lru * LIST_WORDS, pfn);
+}
+
+export function lruvec_del_folio(k: Kernel, lruvec: Lruvec, pfn: pfn_t): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const lru = folio_lru_list(m[i + PG_FLAGS]!);
+  if (lru !== LRU_UNEVICTABLE) lruvec_list_del(k, lruvec, pfn);
+  update_lru_size(k, lruvec, lru, page_zid(m[i + PG_FLAGS_HI]!), -1);
+}
