@@ -38,6 +38,7 @@ import { SystemHashState } from './mm/system_hash.ts';
 import { VmEventState } from './mm/vm_event.ts';
 import { WatermarkState } from './mm/watermark.ts';
 import { ZonelistState } from './mm/zonelist.ts';
+import { SchedState } from './sched/core.ts';
 import { PreemptState } from './sched/preempt.ts';
 import { idle_task, type task_struct } from './sched/task.ts';
 import { TraceState } from './trace/trace_state.ts';
@@ -63,6 +64,7 @@ export class Kernel {
   /** The task that runs. */
   current: task_struct = idle_task();
   readonly preempt = new PreemptState();
+  readonly sched = new SchedState();
 
   // arch/x86
   readonly boot = new BootState();

@@ -48,6 +48,7 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
+export const ERESTARTSYS = 512;
 export const ENOSPC = 28;
 export const ERANGE = 34;
 export const EOVERFLOW = 75;

@@ -1,18 +1,28 @@
-// The task that runs (Linux: include/linux/sched.h), as far as memory management asks: before there is a scheduler, the
-// boot CPU's idle task.
+// Tasks (Linux: include/linux/sched.h struct task_struct, struct sched_entity). The one that runs is k.current: before the
+// scheduler has begun, the boot CPU's idle task.
 
 import type { cpuset } from '../cgroup/cpuset.ts';
-import { NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
+import { TASK_RUNNING } from '../include/sched.ts';
+import type { Kernel } from '../kernel.ts';
+import { type cpumask_t, NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
 import type { mem_cgroup } from '../mm/memcontrol.ts';
 import type { mempolicy } from '../mm/mempolicy_set.ts';
+import type { completion } from './completion.ts';
+import type { Sleeping } from './sleeping.ts';
+import type { wait_queue_entry } from './wait.ts';
 
 export const PF_IDLE = 0x00000002;
 export const PF_EXITING = 0x00000004;
 export const PF_DUMPCORE = 0x00000200;
+export const PF_SIGNALED = 0x00000400;
 export const PF_MEMALLOC = 0x00000800;
+export const PF_NOFREEZE = 0x00008000;
+/** @public */
+export const PF_KSWAPD = 0x00020000;
 export const PF_MEMALLOC_NOFS = 0x00040000;
 export const PF_MEMALLOC_NOIO = 0x00080000;
 export const PF_KTHREAD = 0x00200000;
+export const PF_NO_SETAFFINITY = 0x04000000;
 export const PF_MEMALLOC_PIN = 0x10000000;
 /** PF_MEMALLOC_NOIO, _NOFS and _PIN: those that take something away from what a task may ask for. */
 export const PF_MEMALLOC_SCOPES = 0x100c0000;
@@ -49,6 +59,42 @@ export class task_struct {
   fatal_signal_pending = false;
   /** signal->oom_mm: chosen by the OOM killer. */
   oom_victim = false;
+
+  /** TASK_*. */
+  __state = TASK_RUNNING;
+  /** What it does; null: it runs in no scheduler. */
+  body: Sleeping<void> | null = null;
+  /** Where it runs, or ran last. */
+  cpu = 0;
+  /** Where it may run; null: on any CPU. */
+  cpus_ptr: cpumask_t | null = null;
+  /** Runs, or waits for its turn to. */
+  on_rq = false;
+  /** Waits for storage. */
+  in_iowait = false;
+  /** What it has run, in virtual nanoseconds; on its CPU's scale of who comes next. */
+  sum_exec_runtime = 0;
+  vruntime = 0;
+  /** Among equals, who came first. */
+  queued_seq = 0;
+  /** How often it gave up its CPU, how often it was taken from it. */
+  nvcsw = 0;
+  nivcsw = 0;
+  /** For khungtaskd: sched/hung_task.ts. */
+  last_switch_count = 0;
+  last_switch_time = 0;
+  /** When it last said that it gets on: sched/watchdog.ts. */
+  progress_at = 0;
+  /** Its entry on the queue that it waits on. */
+  wait: wait_queue_entry | null = null;
+  /** kthread_stop() has been called. */
+  should_stop = false;
+  exit_code = 0;
+  /** Run when it exits, by itself: what it holds is given back. */
+  readonly exit_work: ((k: Kernel) => Sleeping<void>)[] = [];
+  /** Done once it has exited; null: it has none. */
+  exited: completion | null = null;
+  parent: task_struct | null = null;
 
   constructor(pid: number, comm: string, flags: number) {
     this.pid = pid;

@@ -17,6 +17,7 @@ import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
 import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
 import { page_isolation_suite } from './page_isolation.ts';
 import { pcp_suite } from './pcp.ts';
+import { sched_suite } from './sched.ts';
 import { srat_suite } from './srat.ts';
 import { watermarks_suite } from './watermarks.ts';
 import { zone_sizes_suite } from './zone_sizes.ts';
@@ -43,4 +44,5 @@ export const suites: readonly Suite[] = [
   cpuset_suite,
   memcg_suite,
   lru_suite,
+  sched_suite,
 ];
