@@ -93,10 +93,12 @@ export const NR_SLAB_RECLAIMABLE_B = 5;
 export const WORKINGSET_REFAULT_BASE = 10;
 export const WORKINGSET_ACTIVATE_BASE = 12;
 export const WORKINGSET_RESTORE_BASE = 14;
+export const NR_ANON_MAPPED = 17;
 export const NR_FILE_MAPPED = 18;
 export const NR_FILE_PAGES = 19;
 export const NR_FILE_DIRTY = 20;
 export const NR_WRITEBACK = 21;
+export const NR_PAGETABLE = 38;
 /** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */
 export const NR_VM_NODE_STAT_ITEMS = 43;
 

@@ -28,6 +28,11 @@ export const PG_hwpoison = 23;
 export const PG_arch_2 = 24;
 export const __NR_PAGEFLAGS = 25;
 
+/** An anonymous page that one address space alone maps, and may write to. */
+export const PG_anon_exclusive = PG_mappedtodisk;
+/** An anonymous page that has a place in swap: page->private says where. */
+export const PG_swapcache = PG_owner_priv_1;
+
 /** Pages the memory-hotplug and free-page-reporting code marks; never two meanings on one page at a time. */
 export const PG_reported = PG_uptodate;
 

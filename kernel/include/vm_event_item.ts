@@ -8,6 +8,8 @@ export const PGFREE = 19;
 export const PGACTIVATE = 20;
 export const PGDEACTIVATE = 21;
 export const PGLAZYFREE = 22;
+export const PGFAULT = 23;
+export const PGREUSE = 27;
 export const PGSCAN_ZONE_RECLAIM_FAILED = 39;
 export const PGROTATED = 46;
 export const COMPACTISOLATED = 62;
@@ -53,6 +55,8 @@ const checks: readonly (readonly [number, string])[] = [
   [PGACTIVATE, 'pgactivate'],
   [PGDEACTIVATE, 'pgdeactivate'],
   [PGLAZYFREE, 'pglazyfree'],
+  [PGFAULT, 'pgfault'],
+  [PGREUSE, 'pgreuse'],
   [PGROTATED, 'pgrotated'],
   [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
   [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],

@@ -12,6 +12,7 @@ import { lru_suite } from './lru.ts';
 import { memblock_suite } from './memblock.ts';
 import { memcg_suite } from './memcg.ts';
 import { mempolicy_suite } from './mempolicy.ts';
+import { mm_suite } from './mm.ts';
 import { nodemask_suite } from './nodemask.ts';
 import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
 import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
@@ -45,4 +46,5 @@ export const suites: readonly Suite[] = [
   memcg_suite,
   lru_suite,
   sched_suite,
+  mm_suite,
 ];

@@ -1,0 +1,215 @@
+// Page faults (Linux: mm/memory.c handle_mm_fault() and what it calls): a page appears where a task touches its address
+// space for the first time, or writes to one that it shares.
+//
+// Whoever sleeps looks again at the entry that he found. Left out: huge pages, userfaultfd, NUMA hinting faults, locks.
+
+import { __GFP_ZERO, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import {
+  FAULT_FLAG_WRITE,
+  MM_ANONPAGES,
+  VM_EXEC,
+  VM_FAULT_OOM,
+  VM_FAULT_SIGBUS,
+  VM_FAULT_SIGSEGV,
+  VM_READ,
+  VM_SHARED,
+  VM_WRITE,
+} from '../include/mm.ts';
+import { PG_FLAGS, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_anon_exclusive, PG_locked, PG_lru, PG_swapcache, PG_uptodate } from '../include/page_flags.ts';
+import { PAGE_SIZE, type pfn_t, round_down } from '../include/types.ts';
+import { PGFAULT, PGREUSE } from '../include/vm_event_item.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
+import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { folio_get, folio_set } from './folio.ts';
+import { alloc_pages } from './mempolicy.ts';
+import { type mm_struct, type vm_area_struct, vma_lookup } from './mm_struct.ts';
+import { page_index, section_map } from './page.ts';
+import { add_mm_counter, mm_counter, page_add_new_anon_rmap, page_move_anon_rmap, page_remove_rmap } from './rmap.ts';
+import { folio_add_lru, folio_put, lru_add_drain } from './swap.ts';
+import {
+  PTE_ACCESSED,
+  PTE_DIRTY,
+  PTE_RW,
+  PTE_SPECIAL,
+  page_word_index,
+  page_words,
+  pt_walk,
+  pte_alloc,
+  pte_hi,
+  pte_lo,
+  pte_pfn,
+  pte_present,
+} from './user_pgtable.ts';
+import { __count_vm_events } from './vm_event.ts';
+
+const PAGE_WORDS = PAGE_SIZE / 4;
+
+/** maybe_mkwrite(): what an entry's low word gets if the area may be written to. */
+const maybe_mkwrite = (vma: vm_area_struct): number => ((vma.vm_flags & VM_WRITE) !== 0 ? PTE_RW : 0);
+
+/** Where the entry of `address` is if it still holds what was found there; -1: another has been faster. */
+function pte_same(k: Kernel, mm: mm_struct, address: number, lo: number, hi: number): number {
+  const at = pt_walk(k, mm, address);
+  if (at < 0) return -1;
+  return mm.walk_words[at] === lo && mm.walk_words[at + 1] === hi ? at : -1;
+}
+
+/** vm_normal_page(): -1 for a page that reverse mapping knows nothing of. */
+export const vm_normal_page = (lo: number, hi: number): pfn_t => ((lo & PTE_SPECIAL) !== 0 ? -1 : pte_pfn(lo, hi));
+
+/** A page for the task's own contents. @returns -1: no memory */
+// biome-ignore lint/correctness/useYield: allocation sleeps
+function* alloc_user_page(k: Kernel, zero: boolean): Sleeping<pfn_t> {
+  return alloc_pages(k, zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE, 0);
+}
+
+/** copy_user_highpage(). */
+export function copy_page(k: Kernel, to: pfn_t, from: pfn_t): void {
+  const source = page_words(k, from);
+  const target = page_words(k, to);
+  const first = page_word_index(from);
+  if (source === target) target.copyWithin(page_word_index(to), first, first + PAGE_WORDS);
+  else target.set(source.subarray(first, first + PAGE_WORDS), page_word_index(to));
+}
+
+/** A page that is the task's alone takes its place: mapped, on its way to the LRU lists. */
+function map_new_page(k: Kernel, vma: vm_area_struct, address: number, at: number, pfn: pfn_t): void {
+  const words = vma.vm_mm.walk_words;
+  page_add_new_anon_rmap(k, pfn, vma, address);
+  folio_add_lru(k, pfn);
+  const writable = (vma.vm_flags & VM_WRITE) !== 0 ? PTE_RW | PTE_DIRTY : 0;
+  words[at] = pte_lo(pfn, vma.prot_lo | writable);
+  words[at + 1] = pte_hi(pfn, vma.prot_hi);
+}
+
+/** Nothing is there yet. Who only reads gets the zero page. */
+function* do_anonymous_page(k: Kernel, vma: vm_area_struct, address: number, flags: number): Sleeping<number> {
+  const mm = vma.vm_mm;
+  if ((vma.vm_flags & VM_SHARED) !== 0) return VM_FAULT_SIGBUS;
+  if ((flags & FAULT_FLAG_WRITE) === 0) {
+    const at = pte_same(k, mm, address, 0, 0);
+    if (at < 0) return 0;
+    mm.walk_words[at] = pte_lo(k.user.zero_pfn, vma.prot_lo | PTE_SPECIAL);
+    mm.walk_words[at + 1] = pte_hi(k.user.zero_pfn, vma.prot_hi);
+    return 0;
+  }
+  anon_vma_prepare(k, vma);
+  const pfn = yield* alloc_user_page(k, true);
+  if (pfn < 0) return VM_FAULT_OOM;
+  folio_set(k, pfn, PG_uptodate);
+  const at = pte_same(k, mm, address, 0, 0);
+  if (at < 0) {
+    folio_put(k, pfn);
+    return 0;
+  }
+  add_mm_counter(mm, MM_ANONPAGES, 1);
+  map_new_page(k, vma, address, at, pfn);
+  return 0;
+}
+
+/** The page is the task's alone: it may write to it as it is. */
+function wp_page_reuse(k: Kernel, vma: vm_area_struct, at: number): number {
+  const words = vma.vm_mm.walk_words;
+  words[at] = words[at]! | PTE_ACCESSED | PTE_DIRTY | maybe_mkwrite(vma);
+  __count_vm_events(k, PGREUSE, 1);
+  return 0;
+}
+
+/** @param old the page that is copied, with a reference that is given up here; -1: the zero page */
+function* wp_page_copy(
+  k: Kernel,
+  vma: vm_area_struct,
+  address: number,
+  lo: number,
+  hi: number,
+  old: pfn_t,
+): Sleeping<number> {
+  const mm = vma.vm_mm;
+  anon_vma_prepare(k, vma);
+  const pfn = yield* alloc_user_page(k, old < 0);
+  if (pfn < 0) {
+    if (old >= 0) folio_put(k, old);
+    return VM_FAULT_OOM;
+  }
+  if (old >= 0) copy_page(k, pfn, old);
+  folio_set(k, pfn, PG_uptodate);
+  const at = pte_same(k, mm, address, lo, hi);
+  if (at < 0) {
+    folio_put(k, pfn);
+  } else {
+    const counter = old < 0 ? -1 : mm_counter(section_map(k.mm, old), page_index(old));
+    if (counter !== MM_ANONPAGES) {
+      if (counter >= 0) add_mm_counter(mm, counter, -1);
+      add_mm_counter(mm, MM_ANONPAGES, 1);
+    }
+    map_new_page(k, vma, address, at, pfn);
+    if (old >= 0) {
+      page_remove_rmap(k, old);
+      folio_put(k, old);
+    }
+  }
+  if (old >= 0) folio_put(k, old);
+  return 0;
+}
+
+/** Whether nobody else has the page: no other mapping, no one who holds it for a while, no place in swap. */
+function only_user(k: Kernel, pfn: pfn_t, vma: vm_area_struct): boolean {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  if (m[i + PG_REFCOUNT]! > 3) return false;
+  if (((m[i + PG_FLAGS]! >>> PG_lru) & 1) === 0) lru_add_drain(k);
+  if (m[i + PG_REFCOUNT] !== 1 || ((m[i + PG_FLAGS]! >>> PG_locked) & 1) !== 0) return false;
+  if (((m[i + PG_FLAGS]! >>> PG_swapcache) & 1) !== 0) return false;
+  page_move_anon_rmap(k, pfn, vma);
+  return true;
+}
+
+/** A write to a page that is mapped for reading. */
+function* do_wp_page(k: Kernel, vma: vm_area_struct, address: number, at: number): Sleeping<number> {
+  const words = vma.vm_mm.walk_words;
+  const lo = words[at]!;
+  const hi = words[at + 1]!;
+  const pfn = vm_normal_page(lo, hi);
+  if (pfn < 0) return yield* wp_page_copy(k, vma, address, lo, hi, -1);
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) {
+    const exclusive = ((m[i + PG_FLAGS]! >>> PG_anon_exclusive) & 1) !== 0;
+    if (exclusive || only_user(k, pfn, vma)) return wp_page_reuse(k, vma, at);
+  }
+  folio_get(k, pfn);
+  return yield* wp_page_copy(k, vma, address, lo, hi, pfn);
+}
+
+/**
+ * Makes `address` accessible as asked, if the area allows it.
+ * @returns VM_FAULT_*; 0: the task may try again
+ */
+export function* handle_mm_fault(k: Kernel, vma: vm_area_struct, address: number, flags: number): Sleeping<number> {
+  const mm = vma.vm_mm;
+  const page = round_down(address, PAGE_SIZE);
+  __count_vm_events(k, PGFAULT, 1);
+  let at = pt_walk(k, mm, page);
+  if (at < 0) {
+    if (!(yield* pte_alloc(k, mm, page))) return VM_FAULT_OOM;
+    at = pt_walk(k, mm, page);
+  }
+  const words = mm.walk_words;
+  const lo = words[at]!;
+  if ((lo | words[at + 1]!) === 0) return yield* do_anonymous_page(k, vma, page, flags);
+  if (!pte_present(lo)) return VM_FAULT_SIGBUS;
+  if ((flags & FAULT_FLAG_WRITE) !== 0 && (lo & PTE_RW) === 0) return yield* do_wp_page(k, vma, page, at);
+  words[at] = lo | PTE_ACCESSED | ((flags & FAULT_FLAG_WRITE) !== 0 ? PTE_DIRTY : 0);
+  return 0;
+}
+
+/** What the CPU's fault comes to (Linux: arch/x86/mm/fault.c do_user_addr_fault()). @returns VM_FAULT_* */
+export function* do_user_addr_fault(k: Kernel, mm: mm_struct, address: number, flags: number): Sleeping<number> {
+  const vma = vma_lookup(mm, address);
+  if (vma === null) return VM_FAULT_SIGSEGV;
+  const needed = (flags & FAULT_FLAG_WRITE) !== 0 ? VM_WRITE : VM_READ | VM_EXEC | VM_WRITE;
+  if ((vma.vm_flags & needed) === 0) return VM_FAULT_SIGSEGV;
+  return yield* handle_mm_fault(k, vma, address, flags);
+}

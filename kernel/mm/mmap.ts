@@ -1,0 +1,230 @@
+// Address spaces and what is mapped in them (Linux: kernel/fork.c mm_alloc(), mmput(), dup_mmap(); mm/mmap.c mmap_region(),
+// do_munmap(), exit_mmap(); mm/memory.c unmap_page_range(), copy_page_range()).
+//
+// Left out: merging areas, brk(), mprotect(), accounting of what may be promised (overcommit), locks.
+
+import { smp_locks } from '../arch/x86/sections.ts';
+import {
+  MM_ANONPAGES,
+  MMAP_BASE,
+  TASK_SIZE,
+  VM_DONTCOPY,
+  VM_MAYWRITE,
+  VM_SHARED,
+  VM_WIPEONFORK,
+} from '../include/mm.ts';
+import { PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { EINVAL, ENOMEM, PAGE_SIZE, PFN_DOWN, round_down, round_up } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
+import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON, unlink_anon_vmas } from './anon_vma.ts';
+import { vm_normal_page } from './memory.ts';
+import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
+import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
+import { page_index, section_map } from './page.ts';
+import { add_mm_counter, mm_counter, page_dup_anon_rmap, page_remove_rmap } from './rmap.ts';
+import {
+  free_pgtables,
+  PTE_ACCESSED,
+  PTE_RW,
+  pgd_alloc,
+  pgd_free,
+  pt_walk,
+  pte_alloc,
+  pte_present,
+} from './user_pgtable.ts';
+
+const PMD_SIZE = 2 ** 21;
+
+/** An empty address space; null: no memory. */
+export function mm_alloc(k: Kernel): mm_struct | null {
+  // empty_zero_page: .bss begins with it.
+  if (k.user.zero_pfn < 0) k.user.zero_pfn = PFN_DOWN(round_up(smp_locks(k.config.image).end, PAGE_SIZE));
+  const pgd = pgd_alloc(k);
+  if (pgd === 0) return null;
+  const mm = new mm_struct(pgd);
+  k.user.mms.add(mm);
+  return mm;
+}
+
+// ---- areas
+
+function insert_vma(mm: mm_struct, vma: vm_area_struct): void {
+  mm.vmas.splice(find_vma_index(mm, vma.vm_start), 0, vma);
+  mm.total_vm += (vma.vm_end - vma.vm_start) / PAGE_SIZE;
+}
+
+/** The highest gap that is large enough. @returns its address, or -ENOMEM */
+function get_unmapped_area(mm: mm_struct, size: number): number {
+  let end = MMAP_BASE;
+  for (let n = mm.vmas.length - 1; n >= 0; n--) {
+    const vma = mm.vmas[n]!;
+    if (vma.vm_start >= end) continue;
+    if (end - vma.vm_end >= size) return end - size;
+    end = vma.vm_start;
+  }
+  return end - size >= PAGE_SIZE ? end - size : -ENOMEM;
+}
+
+/**
+ * mmap() of private anonymous memory.
+ * @param addr 0: wherever there is room; else exactly there, in place of what was
+ * @param flags VM_READ, VM_WRITE, VM_EXEC and the like
+ * @returns the address, or -errno
+ */
+export function vm_mmap(k: Kernel, mm: mm_struct, addr: number, size: number, flags: number): number {
+  const length = round_up(size, PAGE_SIZE);
+  if (length === 0 || addr % PAGE_SIZE !== 0) return -EINVAL;
+  if (addr < 0 || addr + length > TASK_SIZE) return -ENOMEM;
+  const start = addr === 0 ? get_unmapped_area(mm, length) : addr;
+  if (start < 0) return start;
+  if (addr !== 0) vm_munmap(k, mm, addr, length);
+  insert_vma(mm, new vm_area_struct(mm, start, start + length, flags | VM_MAYWRITE, start / PAGE_SIZE));
+  return start;
+}
+
+/** __split_vma(): what lies above `addr` becomes an area of its own. */
+function split_vma(mm: mm_struct, vma: vm_area_struct, addr: number): void {
+  const pgoff = vma.vm_pgoff + (addr - vma.vm_start) / PAGE_SIZE;
+  const upper = new vm_area_struct(mm, addr, vma.vm_end, vma.vm_flags, pgoff);
+  mm.total_vm -= (vma.vm_end - addr) / PAGE_SIZE;
+  vma.vm_end = addr;
+  upper.anon_vma = vma.anon_vma;
+  anon_vma_clone(upper, vma);
+  insert_vma(mm, upper);
+}
+
+/** @returns 0, or -EINVAL */
+export function vm_munmap(k: Kernel, mm: mm_struct, addr: number, size: number): number {
+  const end = addr + round_up(size, PAGE_SIZE);
+  if (addr % PAGE_SIZE !== 0 || size === 0 || end > TASK_SIZE) return -EINVAL;
+  let first = find_vma_index(mm, addr);
+  if (first < mm.vmas.length && mm.vmas[first]!.vm_start < addr) split_vma(mm, mm.vmas[first++]!, addr);
+  let last = first;
+  while (last < mm.vmas.length && mm.vmas[last]!.vm_start < end) {
+    if (mm.vmas[last]!.vm_end > end) split_vma(mm, mm.vmas[last]!, end);
+    last++;
+  }
+  if (last === first) return 0;
+  const floor = mm.vmas[first - 1]?.vm_end ?? 0;
+  const ceiling = mm.vmas[last]?.vm_start ?? Number.POSITIVE_INFINITY;
+  unmap_region(k, mm, mm.vmas.splice(first, last - first), floor, ceiling);
+  return 0;
+}
+
+function unmap_region(k: Kernel, mm: mm_struct, vmas: readonly vm_area_struct[], floor: number, ceiling: number): void {
+  mm.vma_cache = null;
+  const tlb = tlb_gather_mmu(k);
+  update_hiwater_rss(mm);
+  for (const vma of vmas) {
+    unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
+    mm.total_vm -= (vma.vm_end - vma.vm_start) / PAGE_SIZE;
+    unlink_anon_vmas(k, vma);
+  }
+  tlb_finish_mmu(k, tlb);
+  const start = vmas[0]!.vm_start;
+  free_pgtables(k, mm, start, vmas[vmas.length - 1]!.vm_end, floor, ceiling);
+}
+
+// ---- taking away
+
+/** Takes away whatever is mapped at [start, end) of an area. */
+export function unmap_page_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, start: number, end: number): void {
+  for (let addr = start; addr < end; ) {
+    const next = Math.min(end, round_down(addr, PMD_SIZE) + PMD_SIZE);
+    const at = pt_walk(k, vma.vm_mm, addr);
+    if (at >= 0) zap_pte_range(k, tlb, vma.vm_mm, at, at + (next - addr) / (PAGE_SIZE / 2));
+    addr = next;
+  }
+}
+
+/** Entries of one table: words from `at` up to `end`. */
+function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, end: number): void {
+  const words = mm.walk_words;
+  for (let i = at; i < end; i += 2) {
+    const lo = words[i]!;
+    const hi = words[i + 1]!;
+    if ((lo | hi) === 0) continue;
+    words[i] = 0;
+    words[i + 1] = 0;
+    const pfn = vm_normal_page(lo, hi);
+    if (pfn < 0) continue;
+    add_mm_counter(mm, mm_counter(section_map(k.mm, pfn), page_index(pfn)), -1);
+    page_remove_rmap(k, pfn);
+    if (tlb_remove_page(tlb, pfn)) tlb_flush_mmu(k, tlb);
+  }
+}
+
+/** mmput(): one user less; the last one takes the address space with him. */
+export function mmput(k: Kernel, mm: mm_struct): void {
+  if (--mm.mm_users > 0) return;
+  if (mm.vmas.length > 0) unmap_region(k, mm, mm.vmas.splice(0), 0, Number.POSITIVE_INFINITY);
+  k.user.mms.delete(mm);
+  pgd_free(k, mm.pgd);
+}
+
+// ---- fork
+
+/** dup_mm(): a copy that shares all pages until one of the two writes to them. @returns null: no memory */
+export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
+  const mm = mm_alloc(k);
+  if (mm === null) return null;
+  for (const mpnt of [...old.vmas]) {
+    if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
+    const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags, mpnt.vm_pgoff);
+    const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
+    if (!wipe) anon_vma_fork(k, vma, mpnt);
+    insert_vma(mm, vma);
+    if (!wipe && !(yield* copy_page_range(k, vma, mpnt))) {
+      mmput(k, mm);
+      return null;
+    }
+  }
+  return mm;
+}
+
+/** @returns whether there was memory for the tables */
+function* copy_page_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct): Sleeping<boolean> {
+  // What faults could bring back is not copied.
+  if (src.anon_vma === null) return true;
+  for (let addr = src.vm_start; addr < src.vm_end; ) {
+    const next = Math.min(src.vm_end, round_down(addr, PMD_SIZE) + PMD_SIZE);
+    if (pt_walk(k, src.vm_mm, addr) >= 0) {
+      if (pt_walk(k, dst.vm_mm, addr) < 0 && !(yield* pte_alloc(k, dst.vm_mm, addr))) return false;
+      copy_pte_range(k, dst, src, addr, next);
+    }
+    addr = next;
+  }
+  return true;
+}
+
+function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, addr: number, end: number): void {
+  const from = pt_walk(k, src.vm_mm, addr);
+  const to = pt_walk(k, dst.vm_mm, addr);
+  if (from < 0 || to < 0) return;
+  const source = src.vm_mm.walk_words;
+  const target = dst.vm_mm.walk_words;
+  const cow = (src.vm_flags & (VM_SHARED | VM_MAYWRITE)) === VM_MAYWRITE;
+  const size = (end - addr) / (PAGE_SIZE / 2);
+  for (let i = 0; i < size; i += 2) {
+    let lo = source[from + i]!;
+    const hi = source[from + i + 1]!;
+    if (!pte_present(lo)) continue;
+    const pfn = vm_normal_page(lo, hi);
+    if (pfn >= 0) {
+      const m = section_map(k.mm, pfn);
+      const p = page_index(pfn);
+      m[p + PG_REFCOUNT] = m[p + PG_REFCOUNT]! + 1;
+      if ((m[p + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) {
+        page_dup_anon_rmap(m, p);
+        add_mm_counter(dst.vm_mm, MM_ANONPAGES, 1);
+      }
+    }
+    if (cow && (lo & PTE_RW) !== 0) {
+      lo &= ~PTE_RW;
+      source[from + i] = lo;
+    }
+    target[to + i] = lo & ~PTE_ACCESSED;
+    target[to + i + 1] = hi;
+  }
+}

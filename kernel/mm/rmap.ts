@@ -1,0 +1,214 @@
+// From a page to the page table entries that map it (Linux: mm/rmap.c): how often it is mapped, whether it was touched,
+// and taking it out of every address space, which leaves swap entries where it was anonymous.
+//
+// On reclaim's path: words of RAM, and no object for a page. Left out: large folios, KSM, memory failure, locks.
+
+import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, VM_LOCKED, VM_SEQ_READ } from '../include/mm.ts';
+import {
+  PG_FLAGS,
+  PG_FLAGS_HI,
+  PG_INDEX,
+  PG_INDEX_HI,
+  PG_MAPCOUNT,
+  PG_MAPPING,
+  PG_MAPPING_HI,
+  PG_REFCOUNT,
+} from '../include/mm_types.ts';
+import { NR_ANON_MAPPED, NR_FILE_MAPPED } from '../include/mmzone.ts';
+import { NODES_PGSHIFT_HI, PG_anon_exclusive, PG_dirty, PG_swapbacked } from '../include/page_flags.ts';
+import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { BUG_ON } from '../lib/bug.ts';
+import { ANON_VMA_HI, ANON_VMA_SHIFT, type anon_vma, PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
+import { page_index, section_map } from './page.ts';
+import { folio_put } from './swap.ts';
+import { PTE_ACCESSED, PTE_DIRTY, pt_walk, pte_pfn, pte_present } from './user_pgtable.ts';
+import { __mod_node_page_state } from './vmstat.ts';
+
+const TWO_32 = 2 ** 32;
+const ANON_EXCLUSIVE = 1 << PG_anon_exclusive;
+
+export class RmapState {
+  /** Of the areas through which folio_referenced() found the page touched last: their VM_* together. */
+  vm_flags = 0;
+}
+
+// ---- counting
+
+function count_mapped(k: Kernel, m: Int32Array, i: number, item: number, delta: number): void {
+  __mod_node_page_state(k, k.node_data[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, item, delta);
+}
+
+const linear_page_index = (vma: vm_area_struct, address: number): number =>
+  vma.vm_pgoff + Math.floor((address - vma.vm_start) / PAGE_SIZE);
+
+/** __page_set_anon_rmap(). */
+function set_anon_rmap(m: Int32Array, i: number, vma: vm_area_struct, address: number, exclusive: boolean): void {
+  if (exclusive) m[i + PG_FLAGS] = m[i + PG_FLAGS]! | ANON_EXCLUSIVE;
+  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) return;
+  let av: anon_vma = vma.anon_vma!;
+  // Another address space may have it too: then the anon_vma that all of them hang on.
+  if (!exclusive) while (av.parent !== av) av = av.parent;
+  const index = linear_page_index(vma, address);
+  m[i + PG_MAPPING] = av.mapping_lo;
+  m[i + PG_MAPPING_HI] = ANON_VMA_HI;
+  m[i + PG_INDEX] = index | 0;
+  m[i + PG_INDEX_HI] = (index / TWO_32) | 0;
+}
+
+/** A page that was just allocated gets its first mapping. */
+export function page_add_new_anon_rmap(k: Kernel, pfn: pfn_t, vma: vm_area_struct, address: number): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_swapbacked);
+  m[i + PG_MAPCOUNT] = 0;
+  count_mapped(k, m, i, NR_ANON_MAPPED, 1);
+  set_anon_rmap(m, i, vma, address, true);
+}
+
+/** page_move_anon_rmap(): whoever wrote to it has it alone; it moves to his own anon_vma. */
+export function page_move_anon_rmap(k: Kernel, pfn: pfn_t, vma: vm_area_struct): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  m[i + PG_MAPPING] = vma.anon_vma!.mapping_lo;
+  m[i + PG_FLAGS] = m[i + PG_FLAGS]! | ANON_EXCLUSIVE;
+}
+
+/** fork(): one more mapping of an anonymous page, which nobody may write to as it is from now on. */
+export function page_dup_anon_rmap(m: Int32Array, i: number): void {
+  m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~ANON_EXCLUSIVE;
+  m[i + PG_MAPCOUNT] = m[i + PG_MAPCOUNT]! + 1;
+}
+
+export function page_remove_rmap(k: Kernel, pfn: pfn_t): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const mapcount = m[i + PG_MAPCOUNT]! - 1;
+  m[i + PG_MAPCOUNT] = mapcount;
+  if (mapcount >= 0) return;
+  const item = (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0 ? NR_ANON_MAPPED : NR_FILE_MAPPED;
+  count_mapped(k, m, i, item, -1);
+}
+
+/** mm_counter(): which of an address space's counters a page is in. */
+export function mm_counter(m: Int32Array, i: number): number {
+  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) return MM_ANONPAGES;
+  return (m[i + PG_FLAGS]! & (1 << PG_swapbacked)) !== 0 ? MM_SHMEMPAGES : MM_FILEPAGES;
+}
+
+export function add_mm_counter(mm: mm_struct, member: number, value: number): void {
+  mm.rss_stat[member] = mm.rss_stat[member]! + value;
+}
+
+// ---- walking
+
+/** The anon_vma of an anonymous page that is mapped. */
+const page_anon_vma = (k: Kernel, m: Int32Array, i: number): anon_vma | null =>
+  k.user.anon_vmas[m[i + PG_MAPPING]! >>> ANON_VMA_SHIFT] ?? null;
+
+/** Where the area maps the page, as pt_walk() says it; -1: it does not. */
+function page_vma_mapped(k: Kernel, vma: vm_area_struct, m: Int32Array, i: number, pfn: pfn_t): number {
+  const index = (m[i + PG_INDEX]! >>> 0) + m[i + PG_INDEX_HI]! * TWO_32;
+  const address = vma.vm_start + (index - vma.vm_pgoff) * PAGE_SIZE;
+  if (address < vma.vm_start || address >= vma.vm_end) return -1;
+  const at = pt_walk(k, vma.vm_mm, address);
+  if (at < 0) return -1;
+  const words = vma.vm_mm.walk_words;
+  const lo = words[at]!;
+  return pte_present(lo) && pte_pfn(lo, words[at + 1]!) === pfn ? at : -1;
+}
+
+/**
+ * In how many areas the page was touched since it was last asked, by the accessed bits, which are cleared. k.rmap.vm_flags
+ * is what those areas are.
+ *
+ * Context: who asks holds the page, and has locked it if it is of a file.
+ */
+export function folio_referenced(k: Kernel, pfn: pfn_t): number {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  let mapcount = m[i + PG_MAPCOUNT]! + 1;
+  let vm_flags = 0;
+  let referenced = 0;
+  const chain = mapcount > 0 ? mapping_areas(k, m, i) : null;
+  if (chain !== null) {
+    for (let n = 0; n < chain.length && mapcount > 0; n++) {
+      const { vma } = chain[n]!;
+      const at = page_vma_mapped(k, vma, m, i, pfn);
+      if (at < 0) continue;
+      if ((vma.vm_flags & VM_LOCKED) !== 0) {
+        vm_flags |= VM_LOCKED;
+        break;
+      }
+      mapcount--;
+      const words = vma.vm_mm.walk_words;
+      const lo = words[at]!;
+      if ((lo & PTE_ACCESSED) === 0) continue;
+      words[at] = lo & ~PTE_ACCESSED;
+      if ((vma.vm_flags & VM_SEQ_READ) !== 0) continue;
+      referenced++;
+      vm_flags |= vma.vm_flags;
+    }
+  }
+  k.rmap.vm_flags = vm_flags;
+  return referenced;
+}
+
+/** The areas that may map a page that is mapped. */
+const mapping_areas = (k: Kernel, m: Int32Array, i: number): readonly { vma: vm_area_struct }[] | null =>
+  (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0 ? (page_anon_vma(k, m, i)?.rb_root ?? null) : null;
+
+// ---- unmapping
+
+/** enum ttu_flags: areas that are locked into memory count like others. */
+export const TTU_IGNORE_MLOCK = 0x8;
+
+/**
+ * Takes one mapping away. What the entry becomes depends on the page: an anonymous one that is in the swap cache leaves its
+ * place in swap behind; one that may be given up (MADV_FREE) nothing.
+ * @returns false: the mapping stays
+ */
+function try_to_unmap_one(
+  k: Kernel,
+  vma: vm_area_struct,
+  at: number,
+  m: Int32Array,
+  i: number,
+  pfn: pfn_t,
+  flags: number,
+): boolean {
+  const mm = vma.vm_mm;
+  const words = mm.walk_words;
+  const lo = words[at]!;
+  if ((flags & TTU_IGNORE_MLOCK) === 0 && (vma.vm_flags & VM_LOCKED) !== 0) return false;
+  if ((lo & PTE_DIRTY) !== 0) m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_dirty);
+  update_hiwater_rss(mm);
+  const page_flags = m[i + PG_FLAGS]!;
+  BUG_ON((page_flags & (1 << PG_swapbacked)) !== 0, 'try_to_unmap: a page without a place in swap');
+  const mapcount = m[i + PG_MAPCOUNT]! + 1;
+  if (m[i + PG_REFCOUNT] !== 1 + mapcount || (page_flags & (1 << PG_dirty)) !== 0) {
+    // Somebody has written to it since, or is about to.
+    m[i + PG_FLAGS] = page_flags | (1 << PG_swapbacked);
+    return false;
+  }
+  words[at] = 0;
+  words[at + 1] = 0;
+  add_mm_counter(mm, MM_ANONPAGES, -1);
+  page_remove_rmap(k, pfn);
+  folio_put(k, pfn);
+  return true;
+}
+
+/** Context: the page is locked, and who asks has a reference to it. The caller looks at the mapcount for what came of it. */
+export function try_to_unmap(k: Kernel, pfn: pfn_t, flags: number): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const chain = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
+  if (chain === null) return;
+  for (let n = 0; n < chain.length && m[i + PG_MAPCOUNT]! >= 0; n++) {
+    const { vma } = chain[n]!;
+    const at = page_vma_mapped(k, vma, m, i, pfn);
+    if (at >= 0 && !try_to_unmap_one(k, vma, at, m, i, pfn, flags)) return;
+  }
+}
