@@ -40,6 +40,7 @@ export const VMEMMAP_START_HI = 0xffffea00;
 
 // Error numbers (include/uapi/asm-generic/errno-base.h); functions return them negated, as Linux does.
 export const ENOENT = 2;
+export const EINTR = 4;
 export const EIO = 5;
 export const ENOMEM = 12;
 export const EACCES = 13;
@@ -48,10 +49,10 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
-export const ERESTARTSYS = 512;
 export const ENOSPC = 28;
 export const ERANGE = 34;
 export const EOVERFLOW = 75;
+export const ERESTARTSYS = 512;
 
 export const PFN_UP = (addr: phys_addr_t): pfn_t => Math.ceil(addr / PAGE_SIZE);
 export const PFN_DOWN = (addr: phys_addr_t): pfn_t => Math.floor(addr / PAGE_SIZE);

@@ -22,4 +22,11 @@ export class alloc_context {
   highest_zoneidx = 0;
   /** __GFP_WRITE: nodes over their share of dirty pages are passed over. */
   spread_dirty_pages = false;
+  /**
+   * What came of node_reclaim() on the way over the zones, by place in the walk, where who asks can sleep (get_page.ts);
+   * null: where he cannot.
+   */
+  node_reclaimed: Map<number, number> | null = null;
+  /** The place in the walk where node_reclaim() is wanted; -1: nowhere. */
+  wants_reclaim = -1;
 }

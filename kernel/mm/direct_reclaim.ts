@@ -4,7 +4,7 @@
 //
 // Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
 //
-// Left out: psi, the page that compaction may capture, cpusets' meter of memory pressure, sleeping.
+// Left out: psi, the page that compaction may capture, cpusets' meter of memory pressure, the sleep of workqueues' workers.
 
 import {
   NR_FREE_PAGES,
@@ -18,11 +18,13 @@ import type { gfp_t, pfn_t } from '../include/types.ts';
 import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { cond_resched } from '../sched/core.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
+import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { explain_call, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
-import { get_page_from_freelist } from './get_page.ts';
+import { get_page_sleeping } from './get_page.ts';
 import { unreserve_highatomic_pageblock } from './highatomic.ts';
 import {
   ALLOC_CMA,
@@ -59,7 +61,7 @@ export function* for_each_zone_of(ac: alloc_context): Generator<Zone> {
   for (const zone of ac.zones) if (ac.nodemask === null || node_isset(zone.nid, ac.nodemask)) yield zone;
 }
 
-export function __alloc_pages_direct_compact(
+export function* __alloc_pages_direct_compact(
   k: Kernel,
   gfp: gfp_t,
   order: number,
@@ -67,46 +69,50 @@ export function __alloc_pages_direct_compact(
   ac: alloc_context,
   prio: number,
   state: attempts,
-): pfn_t {
+): Sleeping<pfn_t> {
   if (order === 0) return -1;
   if (explaining(k)) explain_call(k, 'compaction');
   const flags = memalloc_noreclaim_save(k);
-  state.compact_result =
-    k.page_alloc.reclaim?.try_to_compact_pages(k, gfp, order, alloc_flags, ac, prio) ?? COMPACT_SKIPPED;
+  state.compact_result = yield* answer_of(
+    k.page_alloc.reclaim?.try_to_compact_pages(k, gfp, order, alloc_flags, ac, prio) ?? COMPACT_SKIPPED,
+  );
   memalloc_noreclaim_restore(k, flags);
   if (state.compact_result === COMPACT_SKIPPED) return -1;
   __count_vm_events(k, COMPACTSTALL, 1);
-  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  const pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
   __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
+  if (pfn < 0) yield* cond_resched(k);
   return pfn;
 }
 
-function __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): number {
+function* __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): Sleeping<number> {
+  yield* cond_resched(k);
   fs_reclaim_acquire(k, gfp);
   const flags = memalloc_noreclaim_save(k);
-  const progress = k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0;
+  const progress = yield* answer_of(k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0);
   memalloc_noreclaim_restore(k, flags);
   fs_reclaim_release(k, gfp);
+  yield* cond_resched(k);
   return progress;
 }
 
-export function __alloc_pages_direct_reclaim(
+export function* __alloc_pages_direct_reclaim(
   k: Kernel,
   gfp: gfp_t,
   order: number,
   alloc_flags: number,
   ac: alloc_context,
   state: attempts,
-): pfn_t {
+): Sleeping<pfn_t> {
   if (explaining(k)) explain_call(k, 'reclaim');
-  state.did_some_progress = __perform_reclaim(k, gfp, order, ac);
+  state.did_some_progress = yield* __perform_reclaim(k, gfp, order, ac);
   if (state.did_some_progress === 0) return -1;
-  const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  const pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
   if (pfn >= 0) return pfn;
   // What was freed may sit on per-cpu lists, or be held back.
   unreserve_highatomic_pageblock(k, ac, false);
   drain_all_pages(k, null);
-  return get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  return yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
 }
 
 /** Without swap only the file cache can be reclaimed. A zone without any is judged by what is free. */
@@ -117,21 +123,27 @@ function zone_reclaimable_pages(k: Kernel, zone: Zone): number {
 }
 
 /** Whether reclaim could still bring about enough free pages. If not, all that was held back is given up. */
-export function should_reclaim_retry(
+export function* should_reclaim_retry(
   k: Kernel,
   order: number,
   ac: alloc_context,
   alloc_flags: number,
   state: attempts,
-): boolean {
+): Sleeping<boolean> {
   if (state.did_some_progress > 0 && order <= PAGE_ALLOC_COSTLY_ORDER) state.no_progress_loops = 0;
   else state.no_progress_loops++;
   if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) {
+    let retry = false;
     for (const zone of for_each_zone_of(ac)) {
       const available = zone_reclaimable_pages(k, zone) + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
       const min_wmark = wmark_pages(zone, WMARK_MIN);
-      if (__zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available)) return true;
+      if (__zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available)) {
+        retry = true;
+        break;
+      }
     }
+    yield* cond_resched(k);
+    if (retry) return true;
   }
   return unreserve_highatomic_pageblock(k, ac, true);
 }

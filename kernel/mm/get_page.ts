@@ -10,6 +10,7 @@ import { Z_FLAGS } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { hard_lockup, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { explain, explain_skip, explain_stop, explain_watermark, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __mod_zone_freepage_state, __rmqueue_smallest } from './buddy.ts';
@@ -153,7 +154,16 @@ export function get_page_from_freelist(
         const grown = k.mm.deferred_pages && deferred_grow_zone(k, zone, order);
         if (!grown && (alloc_flags & ALLOC_NO_WATERMARKS) === 0) {
           if (!node_reclaim_enabled(k) || !zone_allows_reclaim(k, preferred_zone, zone)) continue;
-          const reclaimed = node_reclaim(k, k.node_data[zone.nid]!, gfp, order);
+          const place = z * 2 + (no_fallback ? 1 : 0);
+          const pgdat = k.node_data[zone.nid]!;
+          const reclaimed =
+            ac.node_reclaimed === null
+              ? not_sleeping(node_reclaim(k, pgdat, gfp, order), 'node_reclaim()')
+              : ac.node_reclaimed.get(place);
+          if (reclaimed === undefined) {
+            ac.wants_reclaim = place;
+            return -1;
+          }
           if (reclaimed === NODE_RECLAIM_NOSCAN || reclaimed === NODE_RECLAIM_FULL) continue;
           if (!zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)) continue;
         }
@@ -169,5 +179,27 @@ export function get_page_from_freelist(
     }
     if (!no_fallback) return -1;
     alloc_flags &= ~ALLOC_NOFRAGMENT;
+  }
+}
+
+/** The same for who can sleep: where a zone's node is to be reclaimed first, the walk begins again after that. */
+export function* get_page_sleeping(
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  alloc_flags: number,
+  ac: alloc_context,
+): Sleeping<pfn_t> {
+  if (!node_reclaim_enabled(k)) return get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  const done = new Map<number, number>();
+  for (;;) {
+    ac.node_reclaimed = done;
+    ac.wants_reclaim = -1;
+    const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+    ac.node_reclaimed = null;
+    if (pfn >= 0 || ac.wants_reclaim < 0) return pfn;
+    const place = ac.wants_reclaim;
+    const zone = ac.zones[place >>> 1]!;
+    done.set(place, yield* node_reclaim(k, k.node_data[zone.nid]!, gfp, order));
   }
 }

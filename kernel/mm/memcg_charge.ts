@@ -15,6 +15,8 @@ import {
 import { PAGE_ALLOC_COSTLY_ORDER } from '../include/mmzone.ts';
 import { ENOMEM, type gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { mutex_lock_killable, mutex_unlock } from '../sched/mutex.ts';
+import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { PF_EXITING, PF_MEMALLOC } from '../sched/task.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
 import type { mem_cgroup, memcg_stock_pcp, memory_events } from './memcontrol.ts';
@@ -99,11 +101,25 @@ function mem_cgroup_from_counter(memcg: mem_cgroup, counter: page_counter): mem_
 
 const mem_cgroup_margin = ({ memory }: mem_cgroup): number => Math.max(0, memory.max - memory.usage);
 
+/** @returns whether someone was killed, or is dying already; one who has to die meanwhile does not look for another */
+export function* mem_cgroup_out_of_memory(
+  k: Kernel,
+  memcg: mem_cgroup,
+  gfp: gfp_t,
+  nr_pages: number,
+): Sleeping<boolean> {
+  const { oom_lock, reclaim } = k.page_alloc;
+  if ((yield* mutex_lock_killable(k, oom_lock)) < 0) return true;
+  const killed = yield* answer_of(reclaim?.mem_cgroup_out_of_memory(k, memcg, gfp, nr_pages) ?? false);
+  mutex_unlock(k, oom_lock);
+  return killed;
+}
+
 /** Linux: mem_cgroup_oom(). @returns whether someone was killed, or is dying already */
-function mem_cgroup_oom(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): boolean {
+function* mem_cgroup_oom(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): Sleeping<boolean> {
   if (nr_pages > 1 << PAGE_ALLOC_COSTLY_ORDER) return false;
   memcg_memory_event(k, memcg, 'oom');
-  return k.page_alloc.reclaim?.mem_cgroup_out_of_memory(k, memcg, gfp, nr_pages) === true;
+  return yield* mem_cgroup_out_of_memory(k, memcg, gfp, nr_pages);
 }
 
 /**
@@ -117,11 +133,12 @@ class slow_charge {
   private passed_oom = false;
   raised_max_event = false;
 
-  make_room(k: Kernel, over: mem_cgroup, gfp: gfp_t, nr_pages: number): boolean {
+  *make_room(k: Kernel, over: mem_cgroup, gfp: gfp_t, nr_pages: number): Sleeping<boolean> {
     if ((gfp & __GFP_DIRECT_RECLAIM) === 0) return false;
     memcg_memory_event(k, over, 'max');
     this.raised_max_event = true;
-    const nr_reclaimed = k.page_alloc.reclaim?.try_to_free_mem_cgroup_pages(k, over, nr_pages, gfp) ?? 0;
+    const { reclaim } = k.page_alloc;
+    const nr_reclaimed = yield* answer_of(reclaim?.try_to_free_mem_cgroup_pages(k, over, nr_pages, gfp) ?? 0);
     if (mem_cgroup_margin(over) >= nr_pages) return true;
     if (!this.drained) {
       drain_all_stock(k, over);
@@ -134,7 +151,7 @@ class slow_charge {
     if ((gfp & __GFP_RETRY_MAYFAIL) !== 0) return false;
     const { oom_victim, flags, fatal_signal_pending } = k.current;
     if (this.passed_oom && (oom_victim || fatal_signal_pending || (flags & PF_EXITING) !== 0)) return false;
-    if (!mem_cgroup_oom(k, over, gfp, nr_pages)) return false;
+    if (!(yield* mem_cgroup_oom(k, over, gfp, nr_pages))) return false;
     this.passed_oom = true;
     this.retries = MAX_RECLAIM_RETRIES;
     return true;
@@ -145,7 +162,7 @@ class slow_charge {
  * Charges a cgroup and all above it. What must not fail, and what is urgent (__GFP_HIGH), is charged beyond the limit.
  * @returns 0 or -ENOMEM
  */
-export function try_charge_memcg(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): number {
+export function* try_charge_memcg(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): Sleeping<number> {
   let batch = Math.max(MEMCG_CHARGE_BATCH, nr_pages);
   const slow = new slow_charge();
   for (;;) {
@@ -158,7 +175,7 @@ export function try_charge_memcg(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pa
     }
     const over = mem_cgroup_from_counter(memcg, counter);
     const reclaims = (k.current.flags & PF_MEMALLOC) !== 0;
-    if (!reclaims && slow.make_room(k, over, gfp, nr_pages)) continue;
+    if (!reclaims && (yield* slow.make_room(k, over, gfp, nr_pages))) continue;
     if (!reclaims && (gfp & (__GFP_NOFAIL | __GFP_HIGH)) === 0) return -ENOMEM;
     if (!slow.raised_max_event) memcg_memory_event(k, over, 'max');
     page_counter_charge(memcg.memory, nr_pages);

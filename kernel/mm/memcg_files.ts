@@ -5,8 +5,9 @@ import { GFP_KERNEL } from '../include/gfp_types.ts';
 import { EBUSY, EINVAL, PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { memparse64 } from '../lib/memparse.ts';
+import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
-import { drain_all_stock, memcg_memory_event } from './memcg_charge.ts';
+import { drain_all_stock, mem_cgroup_out_of_memory, memcg_memory_event } from './memcg_charge.ts';
 import type { mem_cgroup } from './memcontrol.ts';
 import { PAGE_COUNTER_MAX, page_counter_set_max } from './page_counter.ts';
 
@@ -18,11 +19,11 @@ function page_counter_memparse(text: string, max: string): number {
   return Math.min(Number(value / BigInt(PAGE_SIZE)), PAGE_COUNTER_MAX);
 }
 
-const reclaim = (k: Kernel, memcg: mem_cgroup, nr_pages: number): number =>
-  k.page_alloc.reclaim?.try_to_free_mem_cgroup_pages(k, memcg, nr_pages, GFP_KERNEL) ?? 0;
+const reclaim = (k: Kernel, memcg: mem_cgroup, nr_pages: number): Sleeping<number> =>
+  answer_of(k.page_alloc.reclaim?.try_to_free_mem_cgroup_pages(k, memcg, nr_pages, GFP_KERNEL) ?? 0);
 
 /** A write to memory.max (cgroup v2): it holds at once, and what is above it is reclaimed as far as can be. */
-export function memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): number {
+export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
   const max = page_counter_memparse(text.trim(), 'max');
   if (max < 0) return max;
   memcg.memory.max = max;
@@ -30,23 +31,23 @@ export function memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): nu
   let nr_reclaims = MAX_RECLAIM_RETRIES;
   while (memcg.memory.usage > max) {
     if (nr_reclaims > 0) {
-      if (reclaim(k, memcg, memcg.memory.usage - max) === 0) nr_reclaims--;
+      if ((yield* reclaim(k, memcg, memcg.memory.usage - max)) === 0) nr_reclaims--;
       continue;
     }
     memcg_memory_event(k, memcg, 'oom');
-    if (k.page_alloc.reclaim?.mem_cgroup_out_of_memory(k, memcg, GFP_KERNEL, 1) !== true) break;
+    if (!(yield* mem_cgroup_out_of_memory(k, memcg, GFP_KERNEL, 1))) break;
   }
   return 0;
 }
 
 /** A write to memory.limit_in_bytes (cgroup v1): refused where more is in use and cannot be reclaimed. */
-export function mem_cgroup_resize_max(k: Kernel, memcg: mem_cgroup, text: string): number {
+export function* mem_cgroup_resize_max(k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
   const max = page_counter_memparse(text.trim(), '-1');
   if (max < 0) return max;
   if (memcg.parent === null) return -EINVAL;
   for (let drained = false; page_counter_set_max(memcg.memory, max) < 0; ) {
     if (!drained) drain_all_stock(k, memcg);
-    else if (reclaim(k, memcg, 1) === 0) return -EBUSY;
+    else if ((yield* reclaim(k, memcg, 1)) === 0) return -EBUSY;
     drained = true;
   }
   return 0;

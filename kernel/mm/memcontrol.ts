@@ -23,6 +23,7 @@ import {
 } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { in_task } from '../sched/preempt.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_KTHREAD, type task_struct } from '../sched/task.ts';
 import { account_kmem, refill_stock, try_charge_memcg } from './memcg_charge.ts';
 import { alloc_pages } from './mempolicy.ts';
@@ -176,10 +177,10 @@ function get_obj_cgroup_from_current(k: Kernel): obj_cgroup | null {
 }
 
 /** Charges a block that was just handed out. @returns 0 or -ENOMEM */
-export function __memcg_kmem_charge_page(k: Kernel, pfn: pfn_t, gfp: gfp_t, order: number): number {
+export function* __memcg_kmem_charge_page(k: Kernel, pfn: pfn_t, gfp: gfp_t, order: number): Sleeping<number> {
   const objcg = get_obj_cgroup_from_current(k);
   if (objcg === null) return 0;
-  const err = try_charge_memcg(k, objcg.memcg, gfp, 1 << order);
+  const err = yield* try_charge_memcg(k, objcg.memcg, gfp, 1 << order);
   if (err < 0) return err;
   account_kmem(k, objcg.memcg, 1 << order);
   objcg.refcnt++;

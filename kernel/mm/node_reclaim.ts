@@ -18,6 +18,7 @@ import type { gfp_t } from '../include/types.ts';
 import { PGSCAN_ZONE_RECLAIM_FAILED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { PF_MEMALLOC } from '../sched/task.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { numa_node_id } from './percpu.ts';
@@ -51,7 +52,7 @@ function node_pagecache_reclaimable(k: Kernel, pgdat: PgData): number {
 }
 
 /** @returns NODE_RECLAIM_NOSCAN, NODE_RECLAIM_FULL; else 1 if enough was freed, 0 if not */
-export function node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): number {
+export function* node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): Sleeping<number> {
   const slab = node_page_state_pages(pgdat, NR_SLAB_RECLAIMABLE_B);
   if (node_pagecache_reclaimable(k, pgdat) <= pgdat.min_unmapped_pages && slab <= pgdat.min_slab_pages) {
     return NODE_RECLAIM_FULL;
@@ -63,7 +64,7 @@ export function node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number
   if ((pgdat.flags & (1 << PGDAT_RECLAIM_LOCKED)) !== 0) return NODE_RECLAIM_NOSCAN;
 
   pgdat.flags |= 1 << PGDAT_RECLAIM_LOCKED;
-  const enough = k.page_alloc.reclaim?.node_reclaim(k, pgdat, gfp, order) === true;
+  const enough = yield* answer_of(k.page_alloc.reclaim?.node_reclaim(k, pgdat, gfp, order) ?? false);
   pgdat.flags &= ~(1 << PGDAT_RECLAIM_LOCKED);
   if (!enough) __count_vm_events(k, PGSCAN_ZONE_RECLAIM_FAILED, 1);
   return enough ? 1 : 0;

@@ -1,9 +1,9 @@
-// The page allocator's entries: __alloc_pages(), __free_pages() (Linux: mm/page_alloc.c). What they are made of:
+// The page allocator's entries: __alloc_pages(), alloc_pages_sleeping(), __free_pages() (Linux: mm/page_alloc.c). What they are made of:
 //   get_page.ts  the walk over zones        slowpath.ts  what follows when that fails
 //   pcp.ts       per-cpu lists              buddy.ts     the free lists      fallback.ts  other migratetypes
 //   watermark_check.ts  highatomic.ts  page_check.ts  page_prep.ts
 //
-// Left out: what sleeps.
+// __alloc_pages() is plain: it never waits. Tasks that can wait call alloc_pages_sleeping().
 
 import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
 import {
@@ -31,19 +31,21 @@ import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { PF_MEMALLOC_SCOPES } from '../sched/task.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
 import { explain, explain_request, explaining } from '../trace/explain.ts';
-import type { alloc_context } from './alloc_context.ts';
+import { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { alloc_from_free_list, free_to_free_list } from './buddy_fast.ts';
-import { get_page_from_freelist } from './get_page.ts';
+import { get_page_from_freelist, get_page_sleeping } from './get_page.ts';
 import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
 import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
 import { NO_WORDS } from './mm_state.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
+import { node_reclaim_enabled } from './node_reclaim.ts';
 import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
 import { split_page_switched_on } from './page_hooks.ts';
 import { free_pages_prepare } from './page_prep.ts';
@@ -137,32 +139,101 @@ export function __alloc_pages(
         : alloc_from_free_list(k, gfp, order, preferred_nid);
     if (pfn >= 0) return pfn;
   }
-  const { ac } = state;
-  let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
-  if (explaining(k)) explain_request(k, gfp, order, preferred_nid, ac);
+  const alloc_flags = prepare_general(k, gfp, order, preferred_nid, nodemask);
   if (alloc_flags < 0) return -1;
-  alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
+  const { ac } = state;
   const { alloc_gfp, migratetype } = ac;
   const pfn = get_page_from_freelist(k, alloc_gfp, order, alloc_flags, ac);
   if (pfn >= 0) return allocated(k, pfn, order, alloc_gfp, migratetype);
   // Without what cpusets put in its place.
   ac.nodemask = nodemask;
-  return allocated(k, __alloc_pages_slowpath(k, gfp, order, ac), order, gfp, migratetype);
+  const found = not_sleeping(__alloc_pages_slowpath(k, gfp, order, ac), '__alloc_pages()');
+  return allocated(k, found, order, gfp, migratetype);
 }
 
-/** What is switched on that wants to know of every request's end. */
-function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
-  const keys = k.page_alloc.static_keys;
-  if ((keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0 && pfn >= 0) {
-    if (__memcg_kmem_charge_page(k, pfn, gfp, order) !== 0) {
-      __free_pages(k, pfn, order);
-      if (explaining(k)) explain(k, { code: 'memcg', pfn });
-      pfn = -1;
-    }
+/** A request that the written-out ways are not for, or have no page for. @returns the flags of the first attempt, or -1 */
+function prepare_general(
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  preferred_nid: nid_t,
+  nodemask: nodemask_t | null,
+): number {
+  const { ac } = k.page_alloc;
+  const alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
+  if (explaining(k)) explain_request(k, gfp, order, preferred_nid, ac);
+  if (alloc_flags < 0) return -1;
+  return alloc_flags | alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
+}
+
+/**
+ * __alloc_pages() for a task that can wait: where there are no pages it sleeps until there are. All requests of tasks
+ * with __GFP_DIRECT_RECLAIM are to come this way; those that must not sleep may.
+ */
+export function* alloc_pages_sleeping(
+  k: Kernel,
+  gfp: gfp_t,
+  order: number,
+  preferred_nid: nid_t,
+  nodemask: nodemask_t | null = null,
+): Sleeping<pfn_t> {
+  if (order >= MAX_ORDER) {
+    warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
+    return -1;
   }
-  if ((keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
+  const state = k.page_alloc;
+  gfp &= state.gfp_allowed_mask;
+  if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
+  if (nodemask === null && ((gfp & (__GFP_WRITE | __GFP_NOFAIL)) | state.static_keys) === 0) {
+    const pfn =
+      order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
+        ? alloc_from_pcplist(k, gfp, order, preferred_nid)
+        : alloc_from_free_list(k, gfp, order, preferred_nid);
+    if (pfn >= 0) return pfn;
+  }
+  const alloc_flags = prepare_general(k, gfp, order, preferred_nid, nodemask);
+  if (alloc_flags < 0) return -1;
+  // A context of its own where another task may make a request meanwhile.
+  const ac = node_reclaim_enabled(k) ? Object.assign(new alloc_context(), state.ac) : state.ac;
+  const { alloc_gfp, migratetype } = ac;
+  let used_gfp = alloc_gfp;
+  let pfn = yield* get_page_sleeping(k, alloc_gfp, order, alloc_flags, ac);
+  if (pfn < 0) {
+    ac.nodemask = nodemask;
+    used_gfp = gfp;
+    pfn = yield* __alloc_pages_slowpath(k, gfp, order, ac);
+  }
+  if (is_charged(k, pfn, gfp)) {
+    pfn = charged(k, pfn, order, yield* __memcg_kmem_charge_page(k, pfn, used_gfp, order));
+  }
+  return ended(k, pfn, order, used_gfp, migratetype);
+}
+
+/** Whether the block has to be charged to a memory cgroup. */
+const is_charged = (k: Kernel, pfn: pfn_t, gfp: gfp_t): boolean =>
+  (k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0 && pfn >= 0;
+
+/** @param err what came of the charge */
+function charged(k: Kernel, pfn: pfn_t, order: number, err: number): pfn_t {
+  if (err === 0) return pfn;
+  __free_pages(k, pfn, order);
+  if (explaining(k)) explain(k, { code: 'memcg', pfn });
+  return -1;
+}
+
+/** Tells those who want to know of every request's end. */
+function ended(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
+  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
   if (explaining(k)) explain(k, { code: 'result', order, pfn });
   return pfn;
+}
+
+/** What is switched on that has a say at the end of a request. */
+function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
+  if (is_charged(k, pfn, gfp)) {
+    pfn = charged(k, pfn, order, not_sleeping(__memcg_kmem_charge_page(k, pfn, gfp, order), '__alloc_pages()'));
+  }
+  return ended(k, pfn, order, gfp, migratetype);
 }
 
 /**

@@ -4,17 +4,19 @@
 import { __GFP_ZERO, GFP_BOOT_MASK } from '../include/gfp_types.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { mutex } from '../sched/mutex.ts';
+import type { MaySleep } from '../sched/sleeping.ts';
 import { alloc_context } from './alloc_context.ts';
 import type { mem_cgroup } from './memcontrol.ts';
 import type { MmState } from './mm_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { CpuZones } from './zone_cpu.ts';
 
-/** Reclaim, compaction and the OOM killer, as the slow path calls them. */
+/** Reclaim, compaction and the OOM killer, as the slow path calls them: all but the first from where it may sleep. */
 export interface ReclaimHooks {
   wakeup_kswapd(k: Kernel, zone: Zone, gfp: gfp_t, order: number, highest_zoneidx: number): void;
   /** @returns how many pages were freed */
-  try_to_free_pages(k: Kernel, ac: alloc_context, order: number, gfp: gfp_t): number;
+  try_to_free_pages(k: Kernel, ac: alloc_context, order: number, gfp: gfp_t): MaySleep<number>;
   /** @returns a compact_result */
   try_to_compact_pages(
     k: Kernel,
@@ -23,14 +25,14 @@ export interface ReclaimHooks {
     alloc_flags: number,
     ac: alloc_context,
     prio: number,
-  ): number;
+  ): MaySleep<number>;
   /** @returns whether enough was freed of a node, without asking others */
-  node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): boolean;
+  node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): MaySleep<boolean>;
   /** The same of a memory cgroup's pages. @returns how many were freed */
-  try_to_free_mem_cgroup_pages(k: Kernel, memcg: mem_cgroup, nr_pages: number, gfp: gfp_t): number;
-  mem_cgroup_out_of_memory(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): boolean;
+  try_to_free_mem_cgroup_pages(k: Kernel, memcg: mem_cgroup, nr_pages: number, gfp: gfp_t): MaySleep<number>;
+  mem_cgroup_out_of_memory(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_pages: number): MaySleep<boolean>;
   /** @returns whether someone was killed, or is dying already */
-  out_of_memory(k: Kernel, ac: alloc_context, gfp: gfp_t, order: number): boolean;
+  out_of_memory(k: Kernel, ac: alloc_context, gfp: gfp_t, order: number): MaySleep<boolean>;
 }
 
 export class PageAllocState {
@@ -57,6 +59,8 @@ export class PageAllocState {
   readonly cma: boolean;
   /** The order of transparent huge pages, which have per-cpu lists; -1 without them. */
   readonly thp_order: number;
+  /** oom_lock: one at a time looks for someone to kill. */
+  readonly oom_lock = new mutex();
   /** sysctl vm.zone_reclaim_mode. */
   node_reclaim_mode = 0;
   /** RECLAIM_DISTANCE: nodes further away than this are not reclaimed from. */

@@ -1,7 +1,7 @@
 // When no zone has enough free pages (Linux: mm/page_alloc.c __alloc_pages_slowpath() and what it calls): the request
 // digs into reserves as far as it may, has memory reclaimed and compacted (direct_reclaim.ts), and at last someone killed.
 //
-// Left out: the OOM lock, as nobody else is out of memory at the same time; suspended storage; sleeping between attempts.
+// It may sleep, whoever is current. Left out: suspended storage.
 
 import { check_retry_cpuset, cpusets_insane_config, read_mems_allowed_begin } from '../cgroup/cpuset.ts';
 import {
@@ -23,8 +23,12 @@ import { MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_NORMAL } from '../includ
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { panic, WARN_ONCE } from '../lib/bug.ts';
+import { cond_resched } from '../sched/core.ts';
+import { mutex_trylock, mutex_unlock } from '../sched/mutex.ts';
 import { in_interrupt, in_serving_softirq, in_task } from '../sched/preempt.ts';
+import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { PF_DUMPCORE, PF_MEMALLOC } from '../sched/task.ts';
+import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { explain, explain_call, explaining } from '../trace/explain.ts';
 import { alloc_context } from './alloc_context.ts';
 import {
@@ -35,7 +39,7 @@ import {
   should_compact_retry,
   should_reclaim_retry,
 } from './direct_reclaim.ts';
-import { get_page_from_freelist } from './get_page.ts';
+import { get_page_sleeping } from './get_page.ts';
 import { gfp_migratetype } from './gfp.ts';
 import {
   ALLOC_CPUSET,
@@ -141,30 +145,44 @@ const warn_once_gfp = (k: Kernel, condition: boolean, gfp: gfp_t, where: string)
   condition && ((gfp & __GFP_NOWARN) !== 0 || WARN_ONCE(k, true, `mm/page_alloc.c:${where}`));
 
 /** First from the nodes of the cpuset, then from any. */
-function __alloc_pages_cpuset_fallback(k: Kernel, r: slow_request, alloc_flags: number): pfn_t {
-  const pfn = get_page_from_freelist(k, r.gfp, r.order, alloc_flags | ALLOC_CPUSET, r.ac);
-  return pfn >= 0 ? pfn : get_page_from_freelist(k, r.gfp, r.order, alloc_flags, r.ac);
+function* __alloc_pages_cpuset_fallback(k: Kernel, r: slow_request, alloc_flags: number): Sleeping<pfn_t> {
+  const pfn = yield* get_page_sleeping(k, r.gfp, r.order, alloc_flags | ALLOC_CPUSET, r.ac);
+  return pfn >= 0 ? pfn : yield* get_page_sleeping(k, r.gfp, r.order, alloc_flags, r.ac);
 }
 
 /** The OOM killer, where killing someone would help this request. */
-function __alloc_pages_may_oom(k: Kernel, r: slow_request): pfn_t {
+function* __alloc_pages_may_oom(k: Kernel, r: slow_request): Sleeping<pfn_t> {
+  const { oom_lock } = k.page_alloc;
+  r.state.did_some_progress = 0;
+  // Somebody else is at it, which will help this request as well.
+  if (!mutex_trylock(k, oom_lock)) {
+    r.state.did_some_progress = 1;
+    yield* schedule_timeout_uninterruptible(k, 1);
+    return NOPAGE;
+  }
+  const pfn = yield* oom_locked(k, r);
+  mutex_unlock(k, oom_lock);
+  return pfn;
+}
+
+/** Context: oom_lock is held. */
+function* oom_locked(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const { gfp, order, ac, state } = r;
-  state.did_some_progress = 0;
   const last = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
-  const pfn = get_page_from_freelist(k, last, order, ALLOC_WMARK_HIGH | ALLOC_CPUSET, ac);
+  const pfn = yield* get_page_sleeping(k, last, order, ALLOC_WMARK_HIGH | ALLOC_CPUSET, ac);
   if (pfn >= 0) return pfn;
   if ((k.current.flags & PF_DUMPCORE) !== 0 || r.costly_order) return NOPAGE;
   if ((gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) !== 0 || ac.highest_zoneidx < ZONE_NORMAL) return NOPAGE;
   const nofail = (gfp & __GFP_NOFAIL) !== 0;
   if (explaining(k)) explain_call(k, 'oom');
-  const killed = k.page_alloc.reclaim?.out_of_memory(k, ac, gfp, order) === true;
+  const killed = yield* answer_of(k.page_alloc.reclaim?.out_of_memory(k, ac, gfp, order) ?? false);
   if (!killed && !warn_once_gfp(k, nofail, gfp, '4526 __alloc_pages_may_oom')) return NOPAGE;
   state.did_some_progress = 1;
-  return nofail ? __alloc_pages_cpuset_fallback(k, r, ALLOC_NO_WATERMARKS) : NOPAGE;
+  return nofail ? yield* __alloc_pages_cpuset_fallback(k, r, ALLOC_NO_WATERMARKS) : NOPAGE;
 }
 
 /** The first attempt with all the flags that the request is entitled to. */
-function first_attempt(k: Kernel, r: slow_request): pfn_t {
+function* first_attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const { gfp, order, ac, state } = r;
   r.alloc_flags = gfp_to_alloc_flags(k, gfp, order);
   if (explaining(k)) explain(k, { code: 'slowpath', gfp, alloc_flags: r.alloc_flags });
@@ -175,13 +193,13 @@ function first_attempt(k: Kernel, r: slow_request): pfn_t {
     if (first_zone_of(ac.zones, k.current.mems_allowed) >= ac.zones.length) return NOPAGE;
   }
   if ((r.alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
-  const pfn = get_page_from_freelist(k, gfp, order, r.alloc_flags, ac);
+  const pfn = yield* get_page_sleeping(k, gfp, order, r.alloc_flags, ac);
   if (pfn >= 0) return pfn;
 
   // For large blocks there is likely enough memory, but scattered.
   const compact_first = r.costly_order || (order > 0 && ac.migratetype !== MIGRATE_MOVABLE);
   if (!r.can_direct_reclaim || !r.can_compact || !compact_first || __gfp_pfmemalloc_flags(k, gfp) !== 0) return RETRY;
-  const compacted = __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, INIT_COMPACT_PRIORITY, state);
+  const compacted = yield* __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, INIT_COMPACT_PRIORITY, state);
   if (compacted >= 0) return compacted;
   if (r.costly_order && (gfp & __GFP_NORETRY) !== 0) {
     if (state.compact_result === COMPACT_SKIPPED || state.compact_result === COMPACT_DEFERRED) return NOPAGE;
@@ -192,7 +210,7 @@ function first_attempt(k: Kernel, r: slow_request): pfn_t {
 }
 
 /** One round of reclaim, compaction and killing. */
-function next_attempt(k: Kernel, r: slow_request): pfn_t {
+function* next_attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const { gfp, order, ac, state } = r;
   if (changed_meanwhile(k, r)) return RESTART;
   if ((r.alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
@@ -205,23 +223,23 @@ function next_attempt(k: Kernel, r: slow_request): pfn_t {
     ac.nodemask = null;
     first_zones_zonelist(ac);
   }
-  let pfn = get_page_from_freelist(k, gfp, order, r.alloc_flags, ac);
+  let pfn = yield* get_page_sleeping(k, gfp, order, r.alloc_flags, ac);
   if (pfn >= 0) return pfn;
   if (!r.can_direct_reclaim || (k.current.flags & PF_MEMALLOC) !== 0) return NOPAGE;
 
-  pfn = __alloc_pages_direct_reclaim(k, gfp, order, r.alloc_flags, ac, state);
+  pfn = yield* __alloc_pages_direct_reclaim(k, gfp, order, r.alloc_flags, ac, state);
   if (pfn >= 0) return pfn;
-  pfn = __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, state.compact_priority, state);
+  pfn = yield* __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, state.compact_priority, state);
   if (pfn >= 0) return pfn;
   if ((gfp & __GFP_NORETRY) !== 0) return NOPAGE;
   if (r.costly_order && (!r.can_compact || (gfp & __GFP_RETRY_MAYFAIL) === 0)) return NOPAGE;
-  if (should_reclaim_retry(k, order, ac, r.alloc_flags, state)) return RETRY;
+  if (yield* should_reclaim_retry(k, order, ac, r.alloc_flags, state)) return RETRY;
   if (state.did_some_progress > 0 && r.can_compact && should_compact_retry(k, ac, order, r.alloc_flags, state)) {
     return RETRY;
   }
   if (changed_meanwhile(k, r)) return RESTART;
 
-  pfn = __alloc_pages_may_oom(k, r);
+  pfn = yield* __alloc_pages_may_oom(k, r);
   if (pfn >= 0) return pfn;
   const spent = (r.alloc_flags & ALLOC_OOM) !== 0 || (gfp & __GFP_NOMEMALLOC) !== 0;
   if (k.current.oom_victim && spent) return NOPAGE;
@@ -231,27 +249,28 @@ function next_attempt(k: Kernel, r: slow_request): pfn_t {
 }
 
 /** A request that must not fail, though nothing is left to try. */
-function retry_nofail(k: Kernel, r: slow_request): pfn_t {
+function* retry_nofail(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const { gfp } = r;
   warn_once_gfp(k, (k.current.flags & PF_MEMALLOC) !== 0, gfp, '5375 __alloc_pages_slowpath');
   warn_once_gfp(k, r.costly_order, gfp, '5383 __alloc_pages_slowpath');
-  const pfn = __alloc_pages_cpuset_fallback(k, r, ALLOC_MIN_RESERVE);
+  const pfn = yield* __alloc_pages_cpuset_fallback(k, r, ALLOC_MIN_RESERVE);
   if (pfn >= 0) return pfn;
   // Differs from Linux, which goes on for ever: with no one to free memory, nothing can change.
   if (k.page_alloc.reclaim === null) panic(k, 'System is deadlocked on memory');
+  yield* cond_resched(k);
   return RETRY;
 }
 
 /** All that is tried with one view of nodes and zonelists. */
-function attempt(k: Kernel, r: slow_request): pfn_t {
-  let result = first_attempt(k, r);
+function* attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
+  let result = yield* first_attempt(k, r);
   for (;;) {
-    while (result === RETRY) result = next_attempt(k, r);
+    while (result === RETRY) result = yield* next_attempt(k, r);
     if (result !== NOPAGE) return result;
     if (changed_meanwhile(k, r)) return RESTART;
     if ((r.gfp & __GFP_NOFAIL) === 0) return NOPAGE;
     if (warn_once_gfp(k, !r.can_direct_reclaim, r.gfp, '5367 __alloc_pages_slowpath')) return NOPAGE;
-    result = retry_nofail(k, r);
+    result = yield* retry_nofail(k, r);
   }
 }
 
@@ -259,14 +278,14 @@ function attempt(k: Kernel, r: slow_request): pfn_t {
  * @param fast the context of the first attempt; another request may use it next
  * @returns the first page, or -1
  */
-export function __alloc_pages_slowpath(k: Kernel, gfp: gfp_t, order: number, fast: alloc_context): pfn_t {
+export function* __alloc_pages_slowpath(k: Kernel, gfp: gfp_t, order: number, fast: alloc_context): Sleeping<pfn_t> {
   const ac = new alloc_context();
   Object.assign(ac, fast);
   ac.spread_dirty_pages = false;
   const both = __GFP_ATOMIC | __GFP_DIRECT_RECLAIM;
   if (WARN_ONCE(k, (gfp & both) === both, 'mm/page_alloc.c:5118 __alloc_pages_slowpath')) gfp &= ~__GFP_ATOMIC;
   let pfn: pfn_t;
-  do pfn = attempt(k, new slow_request(k, gfp, order, ac));
+  do pfn = yield* attempt(k, new slow_request(k, gfp, order, ac));
   while (pfn === RESTART);
   if (pfn < 0) warn_alloc(k, gfp, ac.nodemask, `page allocation failure: order:${order}`);
   return pfn;

@@ -5,6 +5,13 @@ import { KernelBug } from '../lib/bug.ts';
 
 export type Sleeping<T> = Generator<undefined, T, undefined>;
 
+/** What another part of the kernel answers: at once, or in its own time. */
+export type MaySleep<T extends number | boolean> = T | Sleeping<T>;
+
+export function* answer_of<T extends number | boolean>(answer: MaySleep<T>): Sleeping<T> {
+  return typeof answer === 'object' ? yield* answer : answer;
+}
+
 /**
  * Runs what may sleep where nothing could wake it: it must come to its end at one go.
  * @param who is named when it does sleep, which is a mistake in our own code

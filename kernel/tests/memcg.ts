@@ -15,9 +15,13 @@ import { memory_max_write } from '../mm/memcg_files.ts';
 import { mem_cgroup, mem_cgroup_attach, mem_cgroup_create } from '../mm/memcontrol.ts';
 import { __alloc_pages, __free_pages, split_page } from '../mm/page_alloc.ts';
 import { HARDIRQ_OFFSET } from '../sched/preempt.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { PF_KTHREAD, PF_MEMALLOC, task_struct } from '../sched/task.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite, Test, TestMachine } from './env.ts';
+
+/** What a write to a file comes to. */
+const written = (body: Sleeping<number>): number => not_sleeping(body, 'the write');
 
 /** MEMCG_CHARGE_BATCH: pages that are charged at a time. */
 const BATCH = 64;
@@ -134,7 +138,7 @@ export const memcg_suite: Suite = {
       const { k, a, b } = machine(test);
       for (const [n, memcg] of [a, b].entries()) {
         const pages = limits[n];
-        if (pages !== null && pages !== undefined) memory_max_write(k, memcg, String(pages * 4096));
+        if (pages !== null && pages !== undefined) written(memory_max_write(k, memcg, String(pages * 4096)));
       }
       prepare?.(k);
       let got = 0;
@@ -144,7 +148,7 @@ export const memcg_suite: Suite = {
     // What could not be charged is not lost.
     KUNIT_CASE('a_failed_charge_frees', (test) => {
       const { k, b } = machine(test);
-      memory_max_write(k, b, '0');
+      written(memory_max_write(k, b, '0'));
       const first = __alloc_pages(k, GFP_KERNEL, 4, 0);
       __free_pages(k, first, 4);
       KUNIT_EXPECT_EQ(test, 'block', __alloc_pages(k, STOP | __GFP_NOWARN, 4, 0), -1);

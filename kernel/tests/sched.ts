@@ -22,9 +22,11 @@ import {
 } from '../sched/core.ts';
 import { exit_to_user_mode, user_mode_thread } from '../sched/fork.ts';
 import { kthread_run, kthread_should_stop, kthread_stop } from '../sched/kthread.ts';
+import { mutex, mutex_lock, mutex_lock_killable, mutex_unlock } from '../sched/mutex.ts';
 import { run } from '../sched/run.ts';
 import { send_sig } from '../sched/signal.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import type { task_struct } from '../sched/task.ts';
 import { schedule_timeout, schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { call_at, del_timer, mod_timer, timer_list } from '../sched/timer.ts';
 import {
@@ -243,6 +245,31 @@ export const sched_suite: Suite = {
       complete_all(k, x);
       run(k, {});
       KUNIT_EXPECT_EQ(test, 'all', said.join(''), 'abc');
+    }),
+    // Who has it sleeps with it; the others get it in turn, but for one who is killed meanwhile.
+    KUNIT_CASE('mutex', (test) => {
+      const { k, said } = machine(test, 2);
+      const lock = new mutex();
+      const holds = (name: string): task_struct =>
+        user_mode_thread(k, name, function* () {
+          if ((yield* mutex_lock_killable(k, lock)) < 0) {
+            said.push(`${name} gives up`);
+            return;
+          }
+          said.push(name);
+          yield* schedule_timeout_uninterruptible(k, 5);
+          mutex_unlock(k, lock);
+          yield* mutex_lock(k, lock);
+          said.push(`${name} again`);
+          mutex_unlock(k, lock);
+        });
+      holds('a');
+      const killed = holds('b');
+      holds('c');
+      call_at(k, TICK_NSEC, () => send_sig(k, SIGKILL, killed));
+      KUNIT_EXPECT_EQ(test, 'result', run(k, {}), 'idle');
+      KUNIT_EXPECT_EQ(test, 'order', said.join(), 'a,b gives up,a again,c,c again');
+      KUNIT_EXPECT_EQ(test, 'owner', lock.owner, null);
     }),
     KUNIT_CASE('timeouts', (test) => {
       const { k, said } = machine(test);

@@ -27,6 +27,7 @@ import { global_dirty_limits, node_dirty_ok } from '../../../kernel/mm/page_writ
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
 import { zone_page_state } from '../../../kernel/mm/vmstat.ts';
+import { not_sleeping } from '../../../kernel/sched/sleeping.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 
@@ -203,14 +204,14 @@ describe('reclaim of the node at hand', () => {
     proc_sys_write(k, 'sys/vm/zone_reclaim_mode', mode);
     node(k, 0).add_vm_stat(NR_INACTIVE_FILE, 10000);
     set(k);
-    expect(node_reclaim(k, node(k, 0), gfp, 0)).toBe(wanted);
+    expect(not_sleeping(node_reclaim(k, node(k, 0), gfp, 0), 'it')).toBe(wanted);
   });
 
   test('a node with CPUs is left to them', () => {
     const k = twoNodes();
     node_set(1, k.node_states.N_CPU);
     node(k, 1).add_vm_stat(NR_INACTIVE_FILE, 10000);
-    expect(node_reclaim(k, node(k, 1), GFP_KERNEL, 0)).toBe(NOSCAN);
+    expect(not_sleeping(node_reclaim(k, node(k, 1), GFP_KERNEL, 0), 'it')).toBe(NOSCAN);
   });
 
   test('vm.min_unmapped_ratio and vm.min_slab_ratio: what is spared, in percent of the zones', () => {

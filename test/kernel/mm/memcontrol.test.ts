@@ -30,6 +30,7 @@ import { __alloc_pages, __free_pages, split_page } from '../../../kernel/mm/page
 import type { ReclaimHooks } from '../../../kernel/mm/page_alloc_state.ts';
 import { switch_to_cpu } from '../../../kernel/mm/zone_cpu.ts';
 import { HARDIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
+import { not_sleeping, type Sleeping } from '../../../kernel/sched/sleeping.ts';
 import { PF_KTHREAD, PF_MEMALLOC, task_struct } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
@@ -39,6 +40,9 @@ const EBUSY = -16;
 const EEXIST = -17;
 const EINVAL = -22;
 const BATCH = 64;
+
+/** What a write to a file comes to. */
+const written = (body: Sleeping<number>): number => not_sleeping(body, 'the write');
 
 function created(k: Kernel, parent: mem_cgroup, name: string): mem_cgroup {
   const memcg = mem_cgroup_create(k, parent, name);
@@ -186,7 +190,7 @@ describe('a limit', () => {
   /** /a may have 100 pages, and b has taken them. */
   function full(): { k: Kernel; a: mem_cgroup; b: mem_cgroup } {
     const m = machine();
-    expect(memory_max_write(m.k, m.a, '400K')).toBe(0);
+    expect(written(memory_max_write(m.k, m.a, '400K'))).toBe(0);
     for (let n = 0; n < 100; n++) expect(alloc(m.k)).toBeGreaterThan(0);
     expect(usage(m.b, m.a)).toEqual([100, 100]);
     return m;
@@ -224,8 +228,8 @@ describe('a limit', () => {
 
   test('of the cgroup itself or of one above, whichever is lower; failcnt says where', () => {
     const { k, a, b } = machine();
-    memory_max_write(k, b, '80K');
-    memory_max_write(k, a, '400K');
+    written(memory_max_write(k, b, '80K'));
+    written(memory_max_write(k, a, '400K'));
     for (let n = 0; n < 20; n++) alloc(k);
     expect(alloc(k, 0, GFP_NOWAIT | __GFP_ACCOUNT)).toBe(-1);
     expect(a.memory.failcnt).toBe(0);
@@ -235,7 +239,7 @@ describe('a limit', () => {
 
   test('what other CPUs hold in stock is taken before anyone is killed', () => {
     const { k, a, b } = machine();
-    memory_max_write(k, a, '400K');
+    written(memory_max_write(k, a, '400K'));
     for (let n = 0; n < 30; n++) alloc(k);
     switch_to_cpu(k, 1);
     for (let n = 0; n < 70; n++) expect(alloc(k)).toBeGreaterThan(0);
@@ -259,7 +263,7 @@ describe('a limit', () => {
         return 0;
       },
       mem_cgroup_out_of_memory: () => {
-        memory_max_write(k, a, '404K');
+        written(memory_max_write(k, a, '404K'));
         return true;
       },
     };
@@ -271,18 +275,18 @@ describe('a limit', () => {
 
   test('memory.max holds at once; memory.limit_in_bytes is refused where more is in use', () => {
     const { k, a } = full();
-    expect(mem_cgroup_resize_max(k, a, '396K')).toBe(EBUSY);
+    expect(written(mem_cgroup_resize_max(k, a, '396K'))).toBe(EBUSY);
     expect(a.memory.max).toBe(100);
-    expect(memory_max_write(k, a, '4096')).toBe(0);
+    expect(written(memory_max_write(k, a, '4096'))).toBe(0);
     expect([a.memory.max, ...usage(a)]).toEqual([1, 100]);
-    expect(mem_cgroup_resize_max(k, a, '1M')).toBe(0);
+    expect(written(mem_cgroup_resize_max(k, a, '1M'))).toBe(0);
     expect(a.memory.max).toBe(256);
-    expect(memory_max_write(k, a, 'max\n')).toBe(0);
+    expect(written(memory_max_write(k, a, 'max\n'))).toBe(0);
     expect(a.memory.max).toBe(2 ** 51 - 1);
-    expect([memory_max_write(k, a, 'much'), mem_cgroup_resize_max(k, k.memcg.root_mem_cgroup, '1M')]).toEqual([
-      EINVAL,
-      EINVAL,
-    ]);
+    expect([
+      written(memory_max_write(k, a, 'much')),
+      written(mem_cgroup_resize_max(k, k.memcg.root_mem_cgroup, '1M')),
+    ]).toEqual([EINVAL, EINVAL]);
   });
 
   test('with cgroup v1 the kernel s pages have a counter of their own', () => {
@@ -302,8 +306,8 @@ test('whatever is taken and given back: usage is what is charged and what CPUs h
       (steps) => {
         const { k, a, b } = machine();
         const c = created(k, a, 'c');
-        memory_max_write(k, a, '2M');
-        memory_max_write(k, c, '600K');
+        written(memory_max_write(k, a, '2M'));
+        written(memory_max_write(k, c, '600K'));
         const held: { pfn: number; order: number; who: mem_cgroup }[] = [];
         for (const [who, order, cpu, free] of steps) {
           switch_to_cpu(k, cpu);
