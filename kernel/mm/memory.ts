@@ -1,7 +1,8 @@
 // Page faults (Linux: mm/memory.c handle_mm_fault() and what it calls): a page appears where a task touches its address
 // space for the first time, or writes to one that it shares.
 //
-// Whoever sleeps looks again at the entry that he found. Left out: huge pages, userfaultfd, NUMA hinting faults, locks.
+// Whoever sleeps looks again at the entry that he found. Left out: huge pages, userfaultfd, NUMA hinting faults.
+// Differs from Linux: mmap_lock is kept while a fault waits for storage.
 
 import { __GFP_ZERO, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import {
@@ -20,6 +21,7 @@ import { PG_anon_exclusive, PG_locked, PG_lru, PG_swapcache, PG_uptodate } from 
 import { PAGE_SIZE, type pfn_t, round_down } from '../include/types.ts';
 import { PGFAULT, PGREUSE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { down_read, up_read } from '../locking/rwsem.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { folio_get, folio_set } from './folio.ts';
@@ -207,9 +209,11 @@ export function* handle_mm_fault(k: Kernel, vma: vm_area_struct, address: number
 
 /** What the CPU's fault comes to (Linux: arch/x86/mm/fault.c do_user_addr_fault()). @returns VM_FAULT_* */
 export function* do_user_addr_fault(k: Kernel, mm: mm_struct, address: number, flags: number): Sleeping<number> {
+  yield* down_read(k, mm.mmap_lock);
   const vma = vma_lookup(mm, address);
-  if (vma === null) return VM_FAULT_SIGSEGV;
   const needed = (flags & FAULT_FLAG_WRITE) !== 0 ? VM_WRITE : VM_READ | VM_EXEC | VM_WRITE;
-  if ((vma.vm_flags & needed) === 0) return VM_FAULT_SIGSEGV;
-  return yield* handle_mm_fault(k, vma, address, flags);
+  const allowed = vma !== null && (vma.vm_flags & needed) !== 0;
+  const fault = allowed ? yield* handle_mm_fault(k, vma, address, flags) : VM_FAULT_SIGSEGV;
+  up_read(k, mm.mmap_lock);
+  return fault;
 }

@@ -1,10 +1,11 @@
 // A task's address space and the areas in it (Linux: include/linux/mm_types.h struct mm_struct, vm_area_struct; mm/mmap.c
 // find_vma()). The page tables are in RAM; these objects are not.
 //
-// Left out: the maple tree (areas are an array in order of address), locks.
+// Left out: the maple tree (areas are an array in order of address).
 
 import { NR_MM_COUNTERS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import type { phys_addr_t } from '../include/types.ts';
+import { rw_semaphore } from '../locking/rwsem.ts';
 import type { anon_vma, anon_vma_chain } from './anon_vma.ts';
 import type { mmu_gather } from './mmu_gather.ts';
 
@@ -53,6 +54,7 @@ export class vm_area_struct {
 export class mm_struct {
   /** Physical address of the top table. */
   pgd: phys_addr_t;
+  readonly mmap_lock = new rw_semaphore();
   /** Tasks that use it. Linux: mm_users. */
   mm_users = 1;
   /** In order of address. */

@@ -1,7 +1,7 @@
 // Address spaces and what is mapped in them (Linux: kernel/fork.c mm_alloc(), mmput(), dup_mmap(); mm/mmap.c mmap_region(),
 // do_munmap(), exit_mmap(); mm/memory.c unmap_page_range(), copy_page_range()).
 //
-// Left out: merging areas, brk(), mprotect(), accounting of what may be promised (overcommit), locks.
+// Left out: merging areas, brk(), mprotect(), accounting of what may be promised (overcommit).
 
 import { smp_locks } from '../arch/x86/sections.ts';
 import {
@@ -16,7 +16,12 @@ import {
 import { PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
 import { EINVAL, ENOMEM, PAGE_SIZE, PFN_DOWN, round_down, round_up } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { down_write, up_write } from '../locking/rwsem.ts';
+import { charge } from '../sched/clock.ts';
+import { cond_resched, should_resched } from '../sched/core.ts';
+import { copy_process, type TaskBody, type TaskOptions, wake_up_new_task } from '../sched/fork.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import type { task_struct } from '../sched/task.ts';
 import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON, unlink_anon_vmas } from './anon_vma.ts';
 import { vm_normal_page } from './memory.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
@@ -72,14 +77,17 @@ function get_unmapped_area(mm: mm_struct, size: number): number {
  * @param flags VM_READ, VM_WRITE, VM_EXEC and the like
  * @returns the address, or -errno
  */
-export function vm_mmap(k: Kernel, mm: mm_struct, addr: number, size: number, flags: number): number {
+export function* vm_mmap(k: Kernel, mm: mm_struct, addr: number, size: number, flags: number): Sleeping<number> {
   const length = round_up(size, PAGE_SIZE);
   if (length === 0 || addr % PAGE_SIZE !== 0) return -EINVAL;
   if (addr < 0 || addr + length > TASK_SIZE) return -ENOMEM;
+  yield* down_write(k, mm.mmap_lock);
   const start = addr === 0 ? get_unmapped_area(mm, length) : addr;
-  if (start < 0) return start;
-  if (addr !== 0) vm_munmap(k, mm, addr, length);
-  insert_vma(mm, new vm_area_struct(mm, start, start + length, flags | VM_MAYWRITE, start / PAGE_SIZE));
+  if (addr !== 0) yield* do_munmap(k, mm, addr, addr + length);
+  if (start >= 0) {
+    insert_vma(mm, new vm_area_struct(mm, start, start + length, flags | VM_MAYWRITE, start / PAGE_SIZE));
+  }
+  up_write(k, mm.mmap_lock);
   return start;
 }
 
@@ -95,9 +103,17 @@ function split_vma(mm: mm_struct, vma: vm_area_struct, addr: number): void {
 }
 
 /** @returns 0, or -EINVAL */
-export function vm_munmap(k: Kernel, mm: mm_struct, addr: number, size: number): number {
+export function* vm_munmap(k: Kernel, mm: mm_struct, addr: number, size: number): Sleeping<number> {
   const end = addr + round_up(size, PAGE_SIZE);
   if (addr % PAGE_SIZE !== 0 || size === 0 || end > TASK_SIZE) return -EINVAL;
+  yield* down_write(k, mm.mmap_lock);
+  yield* do_munmap(k, mm, addr, end);
+  up_write(k, mm.mmap_lock);
+  return 0;
+}
+
+/** Context: mmap_lock is held to write. */
+function* do_munmap(k: Kernel, mm: mm_struct, addr: number, end: number): Sleeping<void> {
   let first = find_vma_index(mm, addr);
   if (first < mm.vmas.length && mm.vmas[first]!.vm_start < addr) split_vma(mm, mm.vmas[first++]!, addr);
   let last = first;
@@ -105,22 +121,27 @@ export function vm_munmap(k: Kernel, mm: mm_struct, addr: number, size: number):
     if (mm.vmas[last]!.vm_end > end) split_vma(mm, mm.vmas[last]!, end);
     last++;
   }
-  if (last === first) return 0;
+  if (last === first) return;
   const floor = mm.vmas[first - 1]?.vm_end ?? 0;
   const ceiling = mm.vmas[last]?.vm_start ?? Number.POSITIVE_INFINITY;
-  unmap_region(k, mm, mm.vmas.splice(first, last - first), floor, ceiling);
-  return 0;
+  yield* unmap_region(k, mm, mm.vmas.splice(first, last - first), floor, ceiling);
 }
 
-function unmap_region(k: Kernel, mm: mm_struct, vmas: readonly vm_area_struct[], floor: number, ceiling: number): void {
+function* unmap_region(
+  k: Kernel,
+  mm: mm_struct,
+  vmas: readonly vm_area_struct[],
+  floor: number,
+  ceiling: number,
+): Sleeping<void> {
   mm.vma_cache = null;
   const tlb = tlb_gather_mmu(k);
   update_hiwater_rss(mm);
   for (const vma of vmas) {
-    unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
+    yield* unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
     mm.total_vm -= (vma.vm_end - vma.vm_start) / PAGE_SIZE;
-    unlink_anon_vmas(k, vma);
   }
+  for (const vma of vmas) unlink_anon_vmas(k, vma);
   tlb_finish_mmu(k, tlb);
   const start = vmas[0]!.vm_start;
   free_pgtables(k, mm, start, vmas[vmas.length - 1]!.vm_end, floor, ceiling);
@@ -129,14 +150,24 @@ function unmap_region(k: Kernel, mm: mm_struct, vmas: readonly vm_area_struct[],
 // ---- taking away
 
 /** Takes away whatever is mapped at [start, end) of an area. */
-export function unmap_page_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, start: number, end: number): void {
+function* unmap_page_range(
+  k: Kernel,
+  tlb: mmu_gather,
+  vma: vm_area_struct,
+  start: number,
+  end: number,
+): Sleeping<void> {
   for (let addr = start; addr < end; ) {
     const next = Math.min(end, round_down(addr, PMD_SIZE) + PMD_SIZE);
     const at = pt_walk(k, vma.vm_mm, addr);
     if (at >= 0) zap_pte_range(k, tlb, vma.vm_mm, at, at + (next - addr) / (PAGE_SIZE / 2));
     addr = next;
+    if (should_resched(k)) yield* cond_resched(k);
   }
 }
+
+/** What an entry costs to take away, or to copy. */
+const PTE_NS = 20;
 
 /** Entries of one table: words from `at` up to `end`. */
 function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, end: number): void {
@@ -149,6 +180,7 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, en
     words[i + 1] = 0;
     const pfn = vm_normal_page(lo, hi);
     if (pfn < 0) continue;
+    charge(k, PTE_NS);
     add_mm_counter(mm, mm_counter(section_map(k.mm, pfn), page_index(pfn)), -1);
     page_remove_rmap(k, pfn);
     if (tlb_remove_page(tlb, pfn)) tlb_flush_mmu(k, tlb);
@@ -156,9 +188,9 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, en
 }
 
 /** mmput(): one user less; the last one takes the address space with him. */
-export function mmput(k: Kernel, mm: mm_struct): void {
+export function* mmput(k: Kernel, mm: mm_struct): Sleeping<void> {
   if (--mm.mm_users > 0) return;
-  if (mm.vmas.length > 0) unmap_region(k, mm, mm.vmas.splice(0), 0, Number.POSITIVE_INFINITY);
+  if (mm.vmas.length > 0) yield* unmap_region(k, mm, mm.vmas.splice(0), 0, Number.POSITIVE_INFINITY);
   k.user.mms.delete(mm);
   pgd_free(k, mm.pgd);
 }
@@ -169,17 +201,20 @@ export function mmput(k: Kernel, mm: mm_struct): void {
 export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
   const mm = mm_alloc(k);
   if (mm === null) return null;
-  for (const mpnt of [...old.vmas]) {
+  yield* down_write(k, old.mmap_lock);
+  for (const mpnt of old.vmas) {
     if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
     const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags, mpnt.vm_pgoff);
     const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
     if (!wipe) anon_vma_fork(k, vma, mpnt);
     insert_vma(mm, vma);
     if (!wipe && !(yield* copy_page_range(k, vma, mpnt))) {
-      mmput(k, mm);
+      up_write(k, old.mmap_lock);
+      yield* mmput(k, mm);
       return null;
     }
   }
+  up_write(k, old.mmap_lock);
   return mm;
 }
 
@@ -192,6 +227,7 @@ function* copy_page_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct): 
     if (pt_walk(k, src.vm_mm, addr) >= 0) {
       if (pt_walk(k, dst.vm_mm, addr) < 0 && !(yield* pte_alloc(k, dst.vm_mm, addr))) return false;
       copy_pte_range(k, dst, src, addr, next);
+      if (should_resched(k)) yield* cond_resched(k);
     }
     addr = next;
   }
@@ -210,6 +246,7 @@ function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, add
     let lo = source[from + i]!;
     const hi = source[from + i + 1]!;
     if (!pte_present(lo)) continue;
+    charge(k, PTE_NS);
     const pfn = vm_normal_page(lo, hi);
     if (pfn >= 0) {
       const m = section_map(k.mm, pfn);
@@ -227,4 +264,45 @@ function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, add
     target[to + i] = lo & ~PTE_ACCESSED;
     target[to + i + 1] = hi;
   }
+}
+
+// ---- tasks
+
+/** exit_mm(). */
+function* exit_mm(k: Kernel): Sleeping<void> {
+  const { mm } = k.current;
+  k.current.mm = null;
+  if (mm !== null) yield* mmput(k, mm);
+}
+
+/** A new process with an address space of its own: empty, as after execve(). @returns -ENOMEM: none */
+export function spawn_process(
+  k: Kernel,
+  comm: string,
+  body: TaskBody,
+  options: TaskOptions = {},
+): task_struct | number {
+  const mm = mm_alloc(k);
+  return mm === null ? -ENOMEM : start_process(k, mm, comm, body, options);
+}
+
+/** fork(): the running task's address space is copied for a new process, which runs `body`. */
+export function* fork_process(
+  k: Kernel,
+  comm: string,
+  body: TaskBody,
+  options: TaskOptions = {},
+): Sleeping<task_struct | number> {
+  const { mm } = k.current;
+  if (mm === null) return -EINVAL;
+  const copy = yield* dup_mm(k, mm);
+  return copy === null ? -ENOMEM : start_process(k, copy, comm, body, options);
+}
+
+function start_process(k: Kernel, mm: mm_struct, comm: string, body: TaskBody, options: TaskOptions): task_struct {
+  const task = copy_process(k, comm, body, options);
+  task.mm = mm;
+  task.exit_work.push(exit_mm);
+  wake_up_new_task(k, task);
+  return task;
 }

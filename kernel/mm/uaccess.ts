@@ -6,10 +6,17 @@
 import { FAULT_FLAG_USER, FAULT_FLAG_WRITE, VM_FAULT_ERROR, VM_FAULT_OOM, VM_FAULT_SIGBUS } from '../include/mm.ts';
 import { EFAULT, EIO, ENOMEM, PAGE_SIZE, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { charge } from '../sched/clock.ts';
+import { cond_resched, should_resched } from '../sched/core.ts';
+import { exit_to_user_mode } from '../sched/fork.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { do_user_addr_fault } from './memory.ts';
 import type { mm_struct } from './mm_struct.ts';
 import { PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW, pt_walk, pte_pfn } from './user_pgtable.ts';
+
+/** What the exception costs, and what a byte does: about what a PC of today needs. */
+const FAULT_NS = 500;
+const BYTE_NS = 0.1;
 
 /** Where `va` is in RAM, with its entry's bits set as the access sets them; -1: a fault. Good until something sleeps. */
 export function user_translate(k: Kernel, mm: mm_struct, va: number, write: boolean): phys_addr_t {
@@ -23,15 +30,19 @@ export function user_translate(k: Kernel, mm: mm_struct, va: number, write: bool
 }
 
 /**
- * The same, with the faults that it takes. @returns a physical address, good until something sleeps; or what signal there is
- * for the task: -EFAULT (SIGSEGV), -EIO (SIGBUS), -ENOMEM
+ * The same, with the faults that it takes; where it is preempted, or has been killed, the task learns of it here. @returns a
+ * physical address, good until something sleeps; or what signal there is for the task: -EFAULT (SIGSEGV), -EIO (SIGBUS),
+ * -ENOMEM
  */
 export function* user_access(k: Kernel, mm: mm_struct, va: number, write: boolean): Sleeping<phys_addr_t> {
   for (;;) {
+    if (should_resched(k)) yield* cond_resched(k);
     const pa = user_translate(k, mm, va, write);
     if (pa >= 0) return pa;
+    charge(k, FAULT_NS);
     const flags = write ? FAULT_FLAG_USER | FAULT_FLAG_WRITE : FAULT_FLAG_USER;
     const fault = yield* do_user_addr_fault(k, mm, va, flags);
+    if (k.current.fatal_signal_pending) yield* exit_to_user_mode(k);
     if ((fault & VM_FAULT_ERROR) === 0) continue;
     if ((fault & VM_FAULT_OOM) !== 0) return -ENOMEM;
     return (fault & VM_FAULT_SIGBUS) !== 0 ? -EIO : -EFAULT;
@@ -44,6 +55,7 @@ export function* user_write(k: Kernel, mm: mm_struct, va: number, bytes: Uint8Ar
     const pa = yield* user_access(k, mm, va + done, true);
     if (pa < 0) return pa;
     const end = Math.min(bytes.length, done + PAGE_SIZE - (pa % PAGE_SIZE));
+    charge(k, (end - done) * BYTE_NS);
     k.hw.ram.write(pa, bytes.subarray(done, end));
     done = end;
   }
@@ -56,6 +68,7 @@ export function* user_read(k: Kernel, mm: mm_struct, va: number, into: Uint8Arra
     const pa = yield* user_access(k, mm, va + done, false);
     if (pa < 0) return pa;
     const end = Math.min(into.length, done + PAGE_SIZE - (pa % PAGE_SIZE));
+    charge(k, (end - done) * BYTE_NS);
     into.set(k.hw.ram.read(pa, end - done), done);
     done = end;
   }

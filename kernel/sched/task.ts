@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel.ts';
 import { type cpumask_t, NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
 import type { mem_cgroup } from '../mm/memcontrol.ts';
 import type { mempolicy } from '../mm/mempolicy_set.ts';
+import type { mm_struct } from '../mm/mm_struct.ts';
 import type { completion } from './completion.ts';
 import type { Sleeping } from './sleeping.ts';
 import type { wait_queue_entry } from './wait.ts';
@@ -47,6 +48,8 @@ export class task_struct {
   mems_allowed_seq = 0;
   /** null: the top one. */
   cpuset: cpuset | null = null;
+  /** Its address space; null: a kernel thread, or it has given it up. */
+  mm: mm_struct | null = null;
   /** null: its pages come from the CPU's own node. */
   mempolicy: mempolicy | null = null;
   /** null: the root. */

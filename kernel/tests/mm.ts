@@ -15,10 +15,11 @@ import {
   KUNIT_EXPECT_FALSE,
   KUNIT_EXPECT_TRUE,
 } from '../lib/kunit.ts';
+import { down_read, down_read_trylock, down_write, rw_semaphore, up_read, up_write } from '../locking/rwsem.ts';
 import { folio_clear, folio_get, folio_test } from '../mm/folio.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { get_mm_rss } from '../mm/mm_struct.ts';
-import { dup_mm, mm_alloc, mmput, vm_mmap, vm_munmap } from '../mm/mmap.ts';
+import { dup_mm, fork_process, mm_alloc, mmput, spawn_process, vm_mmap, vm_munmap } from '../mm/mmap.ts';
 import { page_count, page_index, section_map } from '../mm/page.ts';
 import { drain_all_pages } from '../mm/pcp.ts';
 import { folio_referenced, try_to_unmap } from '../mm/rmap.ts';
@@ -26,12 +27,17 @@ import { folio_put, lru_add_drain } from '../mm/swap.ts';
 import { user_read, user_translate, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
 import { vmstat_update } from '../mm/vmstat.ts';
-import { not_sleeping } from '../sched/sleeping.ts';
+import { kthread_run } from '../sched/kthread.ts';
+import { run } from '../sched/run.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
+import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite, Test } from './env.ts';
 
 const RW = VM_READ | VM_WRITE;
 const AT = 0x10000000;
+/** Where no scheduler runs, and nothing has to wait. */
+const finish = <T>(body: Sleeping<T>): T => not_sleeping(body, 'a test');
 const text = (value: string): Uint8Array => Uint8Array.from(value, (c) => c.charCodeAt(0));
 
 interface Space {
@@ -43,20 +49,20 @@ function space(test: Test, pages = 16, flags = RW): Space {
   const k = running(test, nodes_of(1, 64));
   const mm = mm_alloc(k);
   KUNIT_ASSERT_TRUE(test, 'an address space', mm !== null);
-  vm_mmap(k, mm!, AT, pages * PAGE_SIZE, flags);
+  finish(vm_mmap(k, mm!, AT, pages * PAGE_SIZE, flags));
   return { k, mm: mm! };
 }
 
 const write = (k: Kernel, mm: mm_struct, va: number, value: string): number =>
-  not_sleeping(user_write(k, mm, va, text(value)), 'user_write');
+  finish(user_write(k, mm, va, text(value)));
 
 function read(k: Kernel, mm: mm_struct, va: number, size: number): string {
   const into = new Uint8Array(size);
-  const err = not_sleeping(user_read(k, mm, va, into), 'user_read');
+  const err = finish(user_read(k, mm, va, into));
   return err < 0 ? String(err) : String.fromCharCode(...into);
 }
 
-const fork = (k: Kernel, mm: mm_struct): mm_struct => not_sleeping(dup_mm(k, mm), 'dup_mm')!;
+const fork = (k: Kernel, mm: mm_struct): mm_struct => finish(dup_mm(k, mm))!;
 const pfn_at = (k: Kernel, mm: mm_struct, va: number): pfn_t =>
   Math.floor(user_translate(k, mm, va, false) / PAGE_SIZE);
 const mapcount = (k: Kernel, pfn: pfn_t): number => section_map(k.mm, pfn)[page_index(pfn) + PG_MAPCOUNT]! + 1;
@@ -118,10 +124,10 @@ export const mm_suite: Suite = {
     KUNIT_CASE('munmap', (test) => {
       const { k, mm } = space(test, 1024);
       write(k, mm, AT, 'table');
-      vm_munmap(k, mm, AT, PAGE_SIZE);
+      finish(vm_munmap(k, mm, AT, PAGE_SIZE));
       const before = free_pages(k);
       for (let n = 1; n < 1024; n++) write(k, mm, AT + n * PAGE_SIZE, 'x');
-      vm_munmap(k, mm, AT + 100 * PAGE_SIZE, 50 * PAGE_SIZE);
+      finish(vm_munmap(k, mm, AT + 100 * PAGE_SIZE, 50 * PAGE_SIZE));
       KUNIT_EXPECT_EQ(
         test,
         'areas',
@@ -132,7 +138,7 @@ export const mm_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'the hole', write(k, mm, AT + 100 * PAGE_SIZE, 'x'), -EFAULT);
       KUNIT_EXPECT_EQ(test, 'beside it', read(k, mm, AT + 150 * PAGE_SIZE, 1), 'x');
       KUNIT_EXPECT_EQ(test, 'total', mm.total_vm, 973);
-      vm_munmap(k, mm, AT, 1024 * PAGE_SIZE);
+      finish(vm_munmap(k, mm, AT, 1024 * PAGE_SIZE));
       // The first table was there before, and its two above.
       KUNIT_EXPECT_EQ(test, 'free again', free_pages(k), before + 3);
       KUNIT_EXPECT_EQ(test, 'tables', node_stat(k, NR_PAGETABLE), 0);
@@ -141,10 +147,10 @@ export const mm_suite: Suite = {
     KUNIT_CASE('exit', (test) => {
       const { k, mm } = space(test, 3000);
       const other = mm_alloc(k)!;
-      mmput(k, other);
+      finish(mmput(k, other));
       const before = free_pages(k);
       for (let n = 0; n < 3000; n++) write(k, mm, AT + n * PAGE_SIZE, 'x');
-      mmput(k, mm);
+      finish(mmput(k, mm));
       const pgd = k.config.PAGE_TABLE_ISOLATION ? 2 : 1;
       KUNIT_EXPECT_EQ(test, 'free again, with the top table', free_pages(k), before + pgd);
       KUNIT_EXPECT_EQ(test, 'spaces', k.user.mms.size, 0);
@@ -169,9 +175,9 @@ export const mm_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'the last one keeps the page', pfn_at(k, mm, AT), pfn);
       KUNIT_EXPECT_EQ(test, 'reused', events(k, PGREUSE), 1);
       KUNIT_EXPECT_TRUE(test, 'exclusive again', folio_test(k, pfn, PG_anon_exclusive));
-      mmput(k, mm);
+      finish(mmput(k, mm));
       KUNIT_EXPECT_EQ(test, 'the child lives on', read(k, child, AT, 6), 'child ');
-      mmput(k, child);
+      finish(mmput(k, child));
       KUNIT_EXPECT_EQ(test, 'nothing left', node_stat(k, NR_ANON_MAPPED), 0);
       KUNIT_EXPECT_EQ(test, 'anon_vmas', k.user.anon_vmas.filter((av) => av !== null).length, 0);
     }),
@@ -187,11 +193,11 @@ export const mm_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'all found', folio_referenced(k, a), 3);
       user_translate(k, first, AT + PAGE_SIZE, false);
       KUNIT_EXPECT_EQ(test, 'only who touched it', folio_referenced(k, b), 2);
-      mmput(k, first);
+      finish(mmput(k, first));
       user_translate(k, second, AT + PAGE_SIZE, false);
       KUNIT_EXPECT_EQ(test, 'the middle one gone', folio_referenced(k, b), 1);
-      mmput(k, second);
-      mmput(k, mm);
+      finish(mmput(k, second));
+      finish(mmput(k, mm));
       KUNIT_EXPECT_EQ(test, 'anon_vmas', k.user.anon_vmas.filter((av) => av !== null).length, 0);
     }),
     KUNIT_CASE_PARAM(
@@ -236,5 +242,59 @@ export const mm_suite: Suite = {
         KUNIT_EXPECT_EQ(test, 'reads', read(k, mm, AT, 1), gone ? '\0' : 'x');
       },
     ),
+    KUNIT_CASE('processes', (test) => {
+      const k = running(test, nodes_of(1, 64), { cpus: [0, 0] });
+      const said: string[] = [];
+      const say = (kernel: Kernel, va: number): void => {
+        said.push(`${kernel.current.comm} ${read(kernel, kernel.current.mm!, va, 1)}`);
+      };
+      function* child(kernel: Kernel): Sleeping<void> {
+        const mm = kernel.current.mm!;
+        yield* user_write(kernel, mm, AT, text('c'));
+        yield* schedule_timeout_uninterruptible(kernel, 10);
+        say(kernel, AT);
+        say(kernel, AT + PAGE_SIZE);
+      }
+      function* parent(kernel: Kernel): Sleeping<void> {
+        const mm = kernel.current.mm!;
+        yield* vm_mmap(kernel, mm, AT, 4 * PAGE_SIZE, RW);
+        yield* user_write(kernel, mm, AT, text('p'));
+        yield* user_write(kernel, mm, AT + PAGE_SIZE, text('q'));
+        yield* fork_process(kernel, 'child', child);
+        yield* user_write(kernel, mm, AT + PAGE_SIZE, text('r'));
+        yield* schedule_timeout_uninterruptible(kernel, 5);
+        say(kernel, AT);
+        say(kernel, AT + PAGE_SIZE);
+      }
+      spawn_process(k, 'parent', parent);
+      KUNIT_EXPECT_EQ(test, 'end', run(k, {}), 'idle');
+      KUNIT_EXPECT_EQ(test, 'each its own', said, ['parent p', 'parent r', 'child c', 'child q']);
+      KUNIT_EXPECT_EQ(test, 'spaces', k.user.mms.size, 0);
+      KUNIT_EXPECT_EQ(test, 'mapped', node_stat(k, NR_ANON_MAPPED), 0);
+    }),
+    // A reader who comes after a writer waits for him, though other readers have the lock.
+    KUNIT_CASE('mmap_lock', (test) => {
+      const k = running(test, nodes_of(1, 64), { cpus: [0, 0] });
+      const sem = new rw_semaphore();
+      const said: string[] = [];
+      const start = (name: string, after: number, hold: number, write: boolean): void => {
+        kthread_run(k, name, function* (kernel) {
+          yield* schedule_timeout_uninterruptible(kernel, after);
+          yield* write ? down_write(kernel, sem) : down_read(kernel, sem);
+          said.push(`${name} ${sem.readers}`);
+          yield* schedule_timeout_uninterruptible(kernel, hold);
+          if (write) up_write(kernel, sem);
+          else up_read(kernel, sem);
+        });
+      };
+      start('a', 1, 50, false);
+      start('b', 5, 50, false);
+      start('writer', 10, 50, true);
+      start('c', 15, 50, false);
+      start('d', 20, 50, false);
+      KUNIT_EXPECT_EQ(test, 'end', run(k, {}), 'idle');
+      KUNIT_EXPECT_EQ(test, 'in turn', said, ['a 1', 'b 2', 'writer 0', 'c 1', 'd 2']);
+      KUNIT_EXPECT_TRUE(test, 'free', down_read_trylock(sem));
+    }),
   ],
 };
