@@ -1,16 +1,26 @@
 // Events that are counted for each CPU (Linux: include/linux/vm_event_item.h), by the names that /proc/vmstat prints, in
 // its order. As with zones, there is one list for every configuration: what a kernel lacks is not printed.
 
-/** The first of five, one for each zone. */
+/** PGALLOC, ALLOCSTALL and PGSCAN_SKIP are the first of five, one for each zone. */
 export const PGALLOC = 4;
 export const ALLOCSTALL = 9;
+export const PGSCAN_SKIP = 14;
 export const PGFREE = 19;
 export const PGACTIVATE = 20;
 export const PGDEACTIVATE = 21;
 export const PGLAZYFREE = 22;
 export const PGFAULT = 23;
+export const PGLAZYFREED = 25;
+export const PGREFILL = 26;
 export const PGREUSE = 27;
+export const PGSTEAL_KSWAPD = 28;
+export const PGSTEAL_DIRECT = 29;
+export const PGSCAN_KSWAPD = 32;
+export const PGSCAN_DIRECT = 33;
+export const PGSCAN_ANON = 35;
+export const PGSTEAL_ANON = 37;
 export const PGSCAN_ZONE_RECLAIM_FAILED = 39;
+export const SLABS_SCANNED = 41;
 export const PGROTATED = 46;
 export const COMPACTISOLATED = 62;
 export const COMPACTSTALL = 63;
@@ -51,22 +61,32 @@ export const NR_VM_EVENT_ITEMS = vm_event_item.length;
 const checks: readonly (readonly [number, string])[] = [
   [PGALLOC, 'pgalloc_dma'],
   [ALLOCSTALL, 'allocstall_dma'],
+  [PGSCAN_SKIP, 'pgskip_dma'],
   [PGFREE, 'pgfree'],
   [PGACTIVATE, 'pgactivate'],
   [PGDEACTIVATE, 'pgdeactivate'],
   [PGLAZYFREE, 'pglazyfree'],
   [PGFAULT, 'pgfault'],
+  [PGLAZYFREED, 'pglazyfreed'],
+  [PGREFILL, 'pgrefill'],
   [PGREUSE, 'pgreuse'],
-  [PGROTATED, 'pgrotated'],
-  [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
-  [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
+  [PGSTEAL_KSWAPD, 'pgsteal_kswapd'],
+  [PGSTEAL_DIRECT, 'pgsteal_direct'],
+  [PGSCAN_KSWAPD, 'pgscan_kswapd'],
+  [PGSCAN_DIRECT, 'pgscan_direct'],
+  [PGSCAN_ANON, 'pgscan_anon'],
+  [PGSTEAL_ANON, 'pgsteal_anon'],
   [PGSCAN_ZONE_RECLAIM_FAILED, 'zone_reclaim_failed'],
+  [SLABS_SCANNED, 'slabs_scanned'],
+  [PGROTATED, 'pgrotated'],
   [COMPACTISOLATED, 'compact_isolated'],
   [COMPACTSTALL, 'compact_stall'],
   [COMPACTFAIL, 'compact_fail'],
   [COMPACTSUCCESS, 'compact_success'],
   [HTLB_BUDDY_PGALLOC, 'htlb_buddy_alloc_success'],
   [HTLB_BUDDY_PGALLOC_FAIL, 'htlb_buddy_alloc_fail'],
+  [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
+  [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
   [UNEVICTABLE_PGCLEARED, 'unevictable_pgs_cleared'],
 ];
 for (const [index, name] of checks) {

@@ -11,7 +11,6 @@ import {
   NR_ZONE_ACTIVE_FILE,
   NR_ZONE_INACTIVE_FILE,
   PAGE_ALLOC_COSTLY_ORDER,
-  WMARK_LOW,
   WMARK_MIN,
 } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
@@ -23,14 +22,14 @@ import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { explain_call, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
+import { __compaction_suitable } from './compaction_suitable.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
 import { get_page_sleeping } from './get_page.ts';
 import { unreserve_highatomic_pageblock } from './highatomic.ts';
 import {
-  ALLOC_CMA,
-  ALLOC_WMARK_MASK,
   COMPACT_COMPLETE,
   COMPACT_CONTENDED,
+  COMPACT_CONTINUE,
   COMPACT_DEFERRED,
   COMPACT_PARTIAL_SKIPPED,
   COMPACT_SKIPPED,
@@ -45,7 +44,7 @@ import type { Zone } from './mmzone.ts';
 import { drain_all_pages } from './pcp.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_page_state_snapshot } from './vmstat.ts';
-import { __zone_watermark_ok, wmark_pages, zone_watermark_ok } from './watermark_check.ts';
+import { __zone_watermark_ok, wmark_pages } from './watermark_check.ts';
 
 /** What the attempts of one request have come to. */
 export class attempts {
@@ -148,29 +147,13 @@ export function* should_reclaim_retry(
   return unreserve_highatomic_pageblock(k, ac, true);
 }
 
-/** Room that compaction needs: twice the block. */
-const compact_gap = (order: number): number => 2 << order;
-
-/** Linux: __compaction_suitable() says COMPACT_CONTINUE: no block is there yet, and enough single pages would be. */
-function compaction_could_go_on(
-  zone: Zone,
-  order: number,
-  alloc_flags: number,
-  highest_zoneidx: number,
-  wmark_target: number,
-): boolean {
-  const mark = wmark_pages(zone, alloc_flags & ALLOC_WMARK_MASK);
-  if (zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)) return false;
-  const watermark = wmark_pages(zone, order > PAGE_ALLOC_COSTLY_ORDER ? WMARK_LOW : WMARK_MIN) + compact_gap(order);
-  return __zone_watermark_ok(zone, 0, watermark, highest_zoneidx, ALLOC_CMA, wmark_target);
-}
-
 /** A part of what can be reclaimed counts, as not all of it should go for one block. */
 function compaction_zonelist_suitable(k: Kernel, ac: alloc_context, order: number, alloc_flags: number): boolean {
   for (const zone of for_each_zone_of(ac)) {
     const reclaimable = Math.floor(zone_reclaimable_pages(k, zone) / order);
     const available = reclaimable + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
-    if (compaction_could_go_on(zone, order, alloc_flags, ac.highest_zoneidx, available)) return true;
+    if (__compaction_suitable(zone, order, alloc_flags, ac.highest_zoneidx, available) === COMPACT_CONTINUE)
+      return true;
   }
   return false;
 }

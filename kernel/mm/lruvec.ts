@@ -23,6 +23,7 @@ import {
   MAX_NR_ZONES,
   NR_LRU_LISTS,
   NR_ZONE_INACTIVE_ANON,
+  PFN_SECTION_SHIFT,
   pglist_data,
 } from '../include/mmzone.ts';
 import {
@@ -37,15 +38,17 @@ import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts
 import { PAGE_OFFSET_HI, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { type PgData, read64, write64 } from './mmzone.ts';
-import { lru_pointer, lru_pointer_hi, page_index, section_map } from './page.ts';
+import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { init_list_head, is_page_pointer, type ListOwner, list_add, list_add_tail, list_del } from './page_list.ts';
-import { __mod_node_page_state, __mod_zone_page_state } from './vmstat.ts';
+import { __mod_node_page_state, __mod_zone_page_state, node_page_state_pages } from './vmstat.ts';
 
 /** Words of a list_head. */
 const LIST_WORDS = 4;
 const ANON_COST = layout.offset.anon_cost >> 2;
 const FILE_COST = layout.offset.file_cost >> 2;
 const NONRESIDENT_AGE = layout.offset.nonresident_age >> 2;
+const REFAULTS = layout.offset.refaults >> 2;
+const FLAGS = layout.offset.flags >> 2;
 
 export class Lruvec implements ListOwner {
   readonly pgdat: PgData;
@@ -87,6 +90,20 @@ export class Lruvec implements ListOwner {
   set nonresident_age(pages: number) {
     write64(this.view, NONRESIDENT_AGE, pages);
   }
+  /** Pages that came back too soon, until reclaim last looked. @param file 0: anonymous ones, 1: those of files */
+  refaults(file: number): number {
+    return read64(this.view, REFAULTS + 2 * file);
+  }
+  set_refaults(file: number, pages: number): void {
+    write64(this.view, REFAULTS + 2 * file, pages);
+  }
+  /** enum lruvec_flags, as bits. */
+  get flags(): number {
+    return this.view[FLAGS]!;
+  }
+  set flags(bits: number) {
+    this.view[FLAGS] = bits;
+  }
 }
 
 export class LruState {
@@ -101,6 +118,9 @@ export function lruvec_init(k: Kernel, pgdat: PgData): void {
 
 export const folio_lruvec = (k: Kernel, pfn: pfn_t): Lruvec =>
   k.lru.lruvecs[section_map(k.mm, pfn)[page_index(pfn) + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!;
+
+/** A counter of enum node_stat_item, of the lruvec's own pages. */
+export const lruvec_page_state = (lruvec: Lruvec, item: number): number => node_page_state_pages(lruvec.pgdat, item);
 
 /** The list that a page with these flags belongs on. */
 export const folio_lru_list = (flags: number): number =>
@@ -122,6 +142,15 @@ export function lruvec_lru_size(lruvec: Lruvec, lru: number, zone_idx: number): 
     size += lruvec.lru_zone_size[zid * NR_LRU_LISTS + lru]!;
   }
   return size;
+}
+
+/** lru_to_folio(): the page at the end of a list; -1: it is empty, or what it points to is no page. */
+export function lruvec_last(k: Kernel, lruvec: Lruvec, lru: number): pfn_t {
+  const head = lru * LIST_WORDS;
+  const hi = lruvec.view[head + 3]!;
+  if (!is_page_pointer(hi)) return -1;
+  const pfn = lru_pointer_pfn(lruvec.view[head + 2]!, hi);
+  return k.mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT] === undefined ? -1 : pfn;
 }
 
 /** Puts a page first, without counting it. list_add() is written out for a neighbour that points back. */

@@ -20,6 +20,7 @@ import { page_isolation_suite } from './page_isolation.ts';
 import { pcp_suite } from './pcp.ts';
 import { sched_suite } from './sched.ts';
 import { srat_suite } from './srat.ts';
+import { vmscan_suite } from './vmscan.ts';
 import { watermarks_suite } from './watermarks.ts';
 import { zone_sizes_suite } from './zone_sizes.ts';
 import { zonelists_suite } from './zonelists.ts';
@@ -47,4 +48,5 @@ export const suites: readonly Suite[] = [
   lru_suite,
   sched_suite,
   mm_suite,
+  vmscan_suite,
 ];

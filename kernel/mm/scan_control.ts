@@ -1,0 +1,61 @@
+// What one run of reclaim is after, and how far it has come (Linux: mm/vmscan.c struct scan_control).
+//
+// Left out: demotion to slower memory, hibernation.
+
+import type { gfp_t } from '../include/types.ts';
+import type { nodemask_t } from '../lib/nodemask.ts';
+import type { mem_cgroup } from './memcontrol.ts';
+
+/** Pages since the node was last begun with. */
+class ScanCounts {
+  dirty = 0;
+  unqueued_dirty = 0;
+  congested = 0;
+  writeback = 0;
+  immediate = 0;
+  file_taken = 0;
+  taken = 0;
+
+  clear(): void {
+    this.dirty = 0;
+    this.unqueued_dirty = 0;
+    this.congested = 0;
+    this.writeback = 0;
+    this.immediate = 0;
+    this.file_taken = 0;
+    this.taken = 0;
+  }
+}
+
+export class scan_control {
+  /** When so many pages are free, it is enough. */
+  nr_to_reclaim = 0;
+  nodemask: nodemask_t | null = null;
+  /** Whose pages; null: anybody's. */
+  target_mem_cgroup: mem_cgroup | null = null;
+  anon_cost = 0;
+  file_cost = 0;
+  /** Which active lists may lose pages: DEACTIVATE_*. */
+  may_deactivate = 0;
+  force_deactivate = false;
+  skipped_deactivate = false;
+  may_writepage = false;
+  may_unmap = false;
+  may_swap = false;
+  /** Someone wrote to a file that asks for it: no sign of pressure. */
+  proactive = false;
+  /** A zone has enough free pages for compaction to go on instead. */
+  compaction_ready = false;
+  /** Enough inactive file pages that do not come back: they go first. */
+  cache_trim_mode = false;
+  /** Hardly any file pages are left: they stay. */
+  file_is_tiny = false;
+  order = 0;
+  priority = 0;
+  /** Zones up to this one. */
+  reclaim_idx = 0;
+  gfp_mask: gfp_t = 0;
+  nr_scanned = 0;
+  nr_reclaimed = 0;
+  readonly nr = new ScanCounts();
+}
