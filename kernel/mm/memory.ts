@@ -25,10 +25,17 @@ import { down_read, up_read } from '../locking/rwsem.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { folio_get, folio_set } from './folio.ts';
-import { alloc_pages } from './mempolicy.ts';
+import { vma_alloc_folio } from './mempolicy.ts';
 import { type mm_struct, type vm_area_struct, vma_lookup } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
-import { add_mm_counter, mm_counter, page_add_new_anon_rmap, page_move_anon_rmap, page_remove_rmap } from './rmap.ts';
+import {
+  add_mm_counter,
+  linear_page_index,
+  mm_counter,
+  page_add_new_anon_rmap,
+  page_move_anon_rmap,
+  page_remove_rmap,
+} from './rmap.ts';
 import { folio_add_lru, folio_put, lru_add_drain } from './swap.ts';
 import {
   PTE_ACCESSED,
@@ -62,10 +69,8 @@ function pte_same(k: Kernel, mm: mm_struct, address: number, lo: number, hi: num
 export const vm_normal_page = (lo: number, hi: number): pfn_t => ((lo & PTE_SPECIAL) !== 0 ? -1 : pte_pfn(lo, hi));
 
 /** A page for the task's own contents. @returns -1: no memory */
-// biome-ignore lint/correctness/useYield: allocation sleeps
-function* alloc_user_page(k: Kernel, zero: boolean): Sleeping<pfn_t> {
-  return alloc_pages(k, zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE, 0);
-}
+const alloc_user_page = (k: Kernel, vma: vm_area_struct, address: number, zero: boolean): Sleeping<pfn_t> =>
+  vma_alloc_folio(k, zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE, linear_page_index(vma, address));
 
 /** copy_user_highpage(). */
 export function copy_page(k: Kernel, to: pfn_t, from: pfn_t): void {
@@ -98,7 +103,7 @@ function* do_anonymous_page(k: Kernel, vma: vm_area_struct, address: number, fla
     return 0;
   }
   anon_vma_prepare(k, vma);
-  const pfn = yield* alloc_user_page(k, true);
+  const pfn = yield* alloc_user_page(k, vma, address, true);
   if (pfn < 0) return VM_FAULT_OOM;
   folio_set(k, pfn, PG_uptodate);
   const at = pte_same(k, mm, address, 0, 0);
@@ -130,7 +135,7 @@ function* wp_page_copy(
 ): Sleeping<number> {
   const mm = vma.vm_mm;
   anon_vma_prepare(k, vma);
-  const pfn = yield* alloc_user_page(k, old < 0);
+  const pfn = yield* alloc_user_page(k, vma, address, old < 0);
   if (pfn < 0) {
     if (old >= 0) folio_put(k, old);
     return VM_FAULT_OOM;

@@ -10,11 +10,12 @@ import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { first_node, next_node, type nodemask_t, nodes_intersects, nodes_weight } from '../lib/nodemask.ts';
 import { in_interrupt } from '../sched/preempt.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
 import { __alloc_pages_bulk } from './bulk.ts';
 import { gfp_zone } from './gfp.ts';
 import type { mempolicy } from './mempolicy_set.ts';
 import { page_zone } from './page.ts';
-import { __alloc_pages } from './page_alloc.ts';
+import { __alloc_pages, alloc_pages_sleeping } from './page_alloc.ts';
 import { numa_node_id } from './percpu.ts';
 import { __count_numa_events } from './vmstat.ts';
 
@@ -75,6 +76,44 @@ export function alloc_pages(k: Kernel, gfp: gfp_t, order: number): pfn_t {
   const nid = policy_node(k, gfp, pol);
   if (pol.mode === MPOL_PREFERRED_MANY) return alloc_pages_preferred_many(k, gfp, order, nid, pol);
   return __alloc_pages(k, gfp, order, nid, policy_nodemask(k, gfp, pol));
+}
+
+/** @param nid MPOL_INTERLEAVE: the node whose turn it is */
+function* alloc_by_policy(k: Kernel, gfp: gfp_t, order: number, pol: mempolicy, nid: nid_t): Sleeping<pfn_t> {
+  if (pol.mode === MPOL_INTERLEAVE) {
+    const pfn = yield* alloc_pages_sleeping(k, gfp, order, nid);
+    if (pfn < 0 || (k.page_alloc.static_keys & KEY_NO_NUMA_STAT) !== 0) return pfn;
+    const zone = page_zone(k, pfn);
+    if (zone.nid === nid) __count_numa_events(k, zone, NUMA_INTERLEAVE_HIT, 1);
+    return pfn;
+  }
+  const node = policy_node(k, gfp, pol);
+  if (pol.mode === MPOL_PREFERRED_MANY) {
+    const pfn = __alloc_pages(k, preferred_gfp(gfp), order, node, pol.nodes);
+    return pfn >= 0 ? pfn : yield* alloc_pages_sleeping(k, gfp, order, node);
+  }
+  return yield* alloc_pages_sleeping(k, gfp, order, node, policy_nodemask(k, gfp, pol));
+}
+
+/** alloc_pages() for a task that can wait. */
+export function* alloc_pages_task(k: Kernel, gfp: gfp_t, order: number): Sleeping<pfn_t> {
+  const pol = k.current.mempolicy === null ? null : task_policy(k, gfp);
+  if (pol === null) return yield* alloc_pages_sleeping(k, gfp, order, numa_node_id(k));
+  return yield* alloc_by_policy(k, gfp, order, pol, pol.mode === MPOL_INTERLEAVE ? interleave_nodes(k, pol) : -1);
+}
+
+/** Linux: offset_il_node(). The node of an area's page: the same each time. */
+function offset_il_node(policy: mempolicy, n: number): nid_t {
+  let nid = first_node(policy.nodes);
+  for (let left = n % nodes_weight(policy.nodes); left > 0; left--) nid = next_node(nid, policy.nodes);
+  return nid;
+}
+
+/** vma_alloc_folio(): a page for the contents of an area. @param pgoff the page of what the area maps */
+export function* vma_alloc_folio(k: Kernel, gfp: gfp_t, pgoff: number): Sleeping<pfn_t> {
+  const pol = k.current.mempolicy;
+  if (pol === null) return yield* alloc_pages_sleeping(k, gfp, 0, numa_node_id(k));
+  return yield* alloc_by_policy(k, gfp, 0, pol, pol.mode === MPOL_INTERLEAVE ? offset_il_node(pol, pgoff) : -1);
 }
 
 /**

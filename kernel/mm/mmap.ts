@@ -42,10 +42,10 @@ import {
 const PMD_SIZE = 2 ** 21;
 
 /** An empty address space; null: no memory. */
-export function mm_alloc(k: Kernel): mm_struct | null {
+export function* mm_alloc(k: Kernel): Sleeping<mm_struct | null> {
   // empty_zero_page: .bss begins with it.
   if (k.user.zero_pfn < 0) k.user.zero_pfn = PFN_DOWN(round_up(smp_locks(k.config.image).end, PAGE_SIZE));
-  const pgd = pgd_alloc(k);
+  const pgd = yield* pgd_alloc(k);
   if (pgd === 0) return null;
   const mm = new mm_struct(pgd);
   k.user.mms.add(mm);
@@ -199,7 +199,7 @@ export function* mmput(k: Kernel, mm: mm_struct): Sleeping<void> {
 
 /** dup_mm(): a copy that shares all pages until one of the two writes to them. @returns null: no memory */
 export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
-  const mm = mm_alloc(k);
+  const mm = yield* mm_alloc(k);
   if (mm === null) return null;
   yield* down_write(k, old.mmap_lock);
   for (const mpnt of old.vmas) {
@@ -276,13 +276,13 @@ function* exit_mm(k: Kernel): Sleeping<void> {
 }
 
 /** A new process with an address space of its own: empty, as after execve(). @returns -ENOMEM: none */
-export function spawn_process(
+export function* spawn_process(
   k: Kernel,
   comm: string,
   body: TaskBody,
   options: TaskOptions = {},
-): task_struct | number {
-  const mm = mm_alloc(k);
+): Sleeping<task_struct | number> {
+  const mm = yield* mm_alloc(k);
   return mm === null ? -ENOMEM : start_process(k, mm, comm, body, options);
 }
 

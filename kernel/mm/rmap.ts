@@ -40,7 +40,7 @@ function count_mapped(k: Kernel, m: Int32Array, i: number, item: number, delta: 
   __mod_node_page_state(k, k.node_data[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, item, delta);
 }
 
-const linear_page_index = (vma: vm_area_struct, address: number): number =>
+export const linear_page_index = (vma: vm_area_struct, address: number): number =>
   vma.vm_pgoff + Math.floor((address - vma.vm_start) / PAGE_SIZE);
 
 /** __page_set_anon_rmap(). */

@@ -11,7 +11,7 @@ import { PG_table } from '../include/page_flags.ts';
 import { PAGE_SHIFT, PAGE_SIZE, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { alloc_pages } from './mempolicy.ts';
+import { alloc_pages_task } from './mempolicy.ts';
 import type { mm_struct } from './mm_struct.ts';
 import { page_index, page_to_nid, section_map } from './page.ts';
 import { __free_pages } from './page_alloc.ts';
@@ -90,11 +90,10 @@ function pgtable_page_dtor(k: Kernel, pfn: pfn_t): void {
 }
 
 /** The table below entry `i`, made if there is none. @returns -1: no memory */
-// biome-ignore lint/correctness/useYield: allocation sleeps
 function* alloc_table(k: Kernel, mm: mm_struct, pfn: pfn_t, i: number, counted: boolean): Sleeping<pfn_t> {
   const found = next_table(k, pfn, i);
   if (found >= 0) return found;
-  const table = alloc_pages(k, GFP_PGTABLE_USER, 0);
+  const table = yield* alloc_pages_task(k, GFP_PGTABLE_USER, 0);
   if (table < 0) return -1;
   // Someone else may have been faster.
   const other = next_table(k, pfn, i);
@@ -121,8 +120,8 @@ export function* pte_alloc(k: Kernel, mm: mm_struct, va: number): Sleeping<boole
 }
 
 /** A top table whose upper half maps the kernel. @returns its physical address, or 0 */
-export function pgd_alloc(k: Kernel): phys_addr_t {
-  const pfn = alloc_pages(k, GFP_PGTABLE_USER, k.config.PAGE_TABLE_ISOLATION ? 1 : 0);
+export function* pgd_alloc(k: Kernel): Sleeping<phys_addr_t> {
+  const pfn = yield* alloc_pages_task(k, GFP_PGTABLE_USER, k.config.PAGE_TABLE_ISOLATION ? 1 : 0);
   if (pfn < 0) return 0;
   const kernel = k.boot.pgd / PAGE_SIZE;
   const from = page_word_index(kernel) + 2 * HALF_OF_PGD;

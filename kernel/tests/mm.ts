@@ -47,7 +47,7 @@ interface Space {
 
 function space(test: Test, pages = 16, flags = RW): Space {
   const k = running(test, nodes_of(1, 64));
-  const mm = mm_alloc(k);
+  const mm = finish(mm_alloc(k));
   KUNIT_ASSERT_TRUE(test, 'an address space', mm !== null);
   finish(vm_mmap(k, mm!, AT, pages * PAGE_SIZE, flags));
   return { k, mm: mm! };
@@ -146,7 +146,7 @@ export const mm_suite: Suite = {
     }),
     KUNIT_CASE('exit', (test) => {
       const { k, mm } = space(test, 3000);
-      const other = mm_alloc(k)!;
+      const other = finish(mm_alloc(k))!;
       finish(mmput(k, other));
       const before = free_pages(k);
       for (let n = 0; n < 3000; n++) write(k, mm, AT + n * PAGE_SIZE, 'x');
@@ -266,7 +266,7 @@ export const mm_suite: Suite = {
         say(kernel, AT);
         say(kernel, AT + PAGE_SIZE);
       }
-      spawn_process(k, 'parent', parent);
+      finish(spawn_process(k, 'parent', parent));
       KUNIT_EXPECT_EQ(test, 'end', run(k, {}), 'idle');
       KUNIT_EXPECT_EQ(test, 'each its own', said, ['parent p', 'parent r', 'child c', 'child q']);
       KUNIT_EXPECT_EQ(test, 'spaces', k.user.mms.size, 0);
