@@ -28,8 +28,8 @@ export class TestBench {
     this.close();
     if (backend === 'unicorn' && this.#missing !== null) kunit_skip(this.#missing);
     return {
-      kernel: (ram, { config = debian, boot_params = 0x10000 } = {}) => {
-        const machine = createMachine({ ram: withLowMemory(ram), backend });
+      kernel: (ram, { config = debian, boot_params = 0x10000, disks = [] } = {}) => {
+        const machine = createMachine({ ram: withLowMemory(ram), backend, disks });
         this.#open.push(machine);
         return new Kernel({ ram: machine.ram, ports: machine.ports, boot_params, cpu: machine.cpu }, config);
       },

@@ -98,7 +98,9 @@ export const NR_FILE_MAPPED = 18;
 export const NR_FILE_PAGES = 19;
 export const NR_FILE_DIRTY = 20;
 export const NR_WRITEBACK = 21;
+export const NR_WRITTEN = 32;
 export const NR_PAGETABLE = 38;
+export const NR_SWAPCACHE = 40;
 /** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */
 export const NR_VM_NODE_STAT_ITEMS = 43;
 

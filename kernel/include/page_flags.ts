@@ -36,6 +36,9 @@ export const PG_swapcache = PG_owner_priv_1;
 /** Pages the memory-hotplug and free-page-reporting code marks; never two meanings on one page at a time. */
 export const PG_reported = PG_uptodate;
 
+/** Read ahead, and not asked for yet; only of a page that is not being written. */
+export const PG_readahead = PG_reclaim;
+
 /** Flags that a page about to be handed out must not have, PG_hwpoison apart; LRU_GEN_MASK is bits 27 to 29. */
 export const PAGE_FLAGS_CHECK_AT_PREP = 0x3f7fffff;
 /** The same with PG_hwpoison. */

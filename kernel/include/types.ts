@@ -39,6 +39,7 @@ export const PAGE_OFFSET_HI = 0xffff8880;
 export const VMEMMAP_START_HI = 0xffffea00;
 
 // Error numbers (include/uapi/asm-generic/errno-base.h); functions return them negated, as Linux does.
+export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EIO = 5;

@@ -1,6 +1,10 @@
 // Events that are counted for each CPU (Linux: include/linux/vm_event_item.h), by the names that /proc/vmstat prints, in
 // its order. As with zones, there is one list for every configuration: what a kernel lacks is not printed.
 
+export const PGPGIN = 0;
+export const PGPGOUT = 1;
+export const PSWPIN = 2;
+export const PSWPOUT = 3;
 /** PGALLOC, ALLOCSTALL and PGSCAN_SKIP are the first of five, one for each zone. */
 export const PGALLOC = 4;
 export const ALLOCSTALL = 9;

@@ -5,6 +5,7 @@
 
 import { cpuset_init_smp } from '../cgroup/cpuset.ts';
 import { type KernelConfig, recorder } from '../config.ts';
+import { disk_init } from '../drivers/block/disk.ts';
 import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import {
   MAX_NR_ZONES,
@@ -34,7 +35,7 @@ import { setup_per_cpu_areas } from '../mm/percpu.ts';
 import { vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
-import type { Test } from './env.ts';
+import type { Test, TestDisk } from './env.ts';
 import { lay_out, type NodeMemory } from './layout.ts';
 
 export interface Running {
@@ -43,14 +44,16 @@ export interface Running {
   readonly cpus?: readonly number[];
   /** The value of `cma=`. */
   readonly cma?: string;
+  readonly disks?: readonly TestDisk[];
   readonly prepare?: (k: Kernel) => void;
 }
 
 /** What start_kernel() does up to where requests may sleep. */
 export function running(test: Test, memory: readonly NodeMemory[], options: Running = {}): Kernel {
-  const { config = recorder, cpus = [0], cma, prepare } = options;
+  const { config = recorder, cpus = [0], cma, disks = [], prepare } = options;
   const k = lay_out(test, memory, {
     config,
+    disks,
     prepare: (kernel) => {
       online(kernel, cpus);
       prepare?.(kernel);
@@ -68,6 +71,7 @@ export function running(test: Test, memory: readonly NodeMemory[], options: Runn
   init_per_zone_wmark_min(k);
   k.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
   cpuset_init_smp(k);
+  disk_init(k);
   return k;
 }
 

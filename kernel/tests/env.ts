@@ -11,9 +11,22 @@ export interface RamRange {
   readonly end: phys_addr_t;
 }
 
+/** An empty disk. */
+export interface TestDisk {
+  readonly sectors: number;
+  readonly rotational?: boolean;
+  readonly seed?: number;
+}
+
+export interface TestMachineOptions {
+  readonly config?: KernelConfig;
+  readonly boot_params?: phys_addr_t;
+  readonly disks?: readonly TestDisk[];
+}
+
 export interface TestMachine {
   /** A kernel on a fresh machine with RAM in these ranges, all zero. Nothing has run yet. */
-  kernel(ram: readonly RamRange[], options?: { config?: KernelConfig; boot_params?: phys_addr_t }): Kernel;
+  kernel(ram: readonly RamRange[], options?: TestMachineOptions): Kernel;
 }
 
 export type Test = kunit<TestMachine>;

@@ -13,12 +13,18 @@ import { memblock_end_of_DRAM } from '../mm/memblock_info.ts';
 import { free_area_init } from '../mm/mm_init.ts';
 import type { Zone } from '../mm/mmzone.ts';
 import { sparse_init } from '../mm/sparse.ts';
-import type { Test } from './env.ts';
+import type { Test, TestDisk } from './env.ts';
 
 export interface NodeMemory {
   readonly nid: nid_t;
   readonly start: phys_addr_t;
   readonly end: phys_addr_t;
+}
+
+export interface LayOut {
+  readonly config?: KernelConfig;
+  readonly disks?: readonly TestDisk[];
+  readonly prepare?: (k: Kernel) => void;
 }
 
 const MAX_DMA_PFN: pfn_t = 0x1000;
@@ -31,9 +37,9 @@ const MAX_DMA32_PFN: pfn_t = 0x100000;
 export function lay_out(
   test: Test,
   memory: readonly NodeMemory[],
-  { config = recorder, prepare = () => {} }: { config?: KernelConfig; prepare?: (k: Kernel) => void } = {},
+  { config = recorder, disks = [], prepare = () => {} }: LayOut = {},
 ): Kernel {
-  const k = test.priv.kernel(memory, { config });
+  const k = test.priv.kernel(memory, { config, disks });
   x86_64_start_kernel(k);
   const { text, end } = config.image;
   memblock_reserve(k, 0, SZ_1M);

@@ -20,6 +20,7 @@ import { page_isolation_suite } from './page_isolation.ts';
 import { pcp_suite } from './pcp.ts';
 import { sched_suite } from './sched.ts';
 import { srat_suite } from './srat.ts';
+import { swap_suite } from './swap.ts';
 import { vmscan_suite } from './vmscan.ts';
 import { watermarks_suite } from './watermarks.ts';
 import { zone_sizes_suite } from './zone_sizes.ts';
@@ -48,5 +49,6 @@ export const suites: readonly Suite[] = [
   lru_suite,
   sched_suite,
   mm_suite,
+  swap_suite,
   vmscan_suite,
 ];

@@ -6,10 +6,11 @@ import { Kernel } from '../../../kernel/kernel.ts';
 import { kunit_check_names, kunit_run_tests } from '../../../kernel/lib/kunit.ts';
 import type { TestMachine } from '../../../kernel/tests/env.ts';
 import { suites } from '../../../kernel/tests/suites.ts';
-import { testHw } from '../../support/hw.ts';
+import { diskHw, testHw } from '../../support/hw.ts';
 
 const machine: TestMachine = {
-  kernel: (ram, { config = debian, boot_params } = {}) => new Kernel(testHw(ram, boot_params), config),
+  kernel: (ram, { config = debian, boot_params, disks = [] } = {}) =>
+    new Kernel(disks.length === 0 ? testHw(ram, boot_params) : diskHw(ram, disks, boot_params), config),
 };
 
 it('names are fit for KTAP', () => {
