@@ -46,6 +46,7 @@ import { VmscanState } from './mm/vmscan_state.ts';
 import { WatermarkState } from './mm/watermark.ts';
 import { ZonelistState } from './mm/zonelist.ts';
 import { SchedState } from './sched/core.ts';
+import { HungTaskState } from './sched/hung_task.ts';
 import { PreemptState } from './sched/preempt.ts';
 import { idle_task, type task_struct } from './sched/task.ts';
 import { TraceState } from './trace/trace_state.ts';
@@ -72,6 +73,7 @@ export class Kernel {
   current: task_struct = idle_task();
   readonly preempt = new PreemptState();
   readonly sched = new SchedState();
+  readonly hung_task = new HungTaskState();
 
   // arch/x86
   readonly boot = new BootState();

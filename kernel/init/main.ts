@@ -30,6 +30,7 @@ import { kswapd_init } from '../mm/vmscan.ts';
 import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
+import { hung_task_init } from '../sched/hung_task.ts';
 import { SYSTEM_RUNNING, SYSTEM_SCHEDULING } from '../sched/preempt.ts';
 import { trace_init } from '../trace/trace_events.ts';
 import { parse_boot_params } from './bootoptions.ts';
@@ -87,6 +88,7 @@ export const stages: readonly Stage[] = [
   // initcalls: core, postcore, subsys, rootfs
   { name: 'cma_init_reserved_areas', run: cma_init_reserved_areas },
   { name: 'init_per_zone_wmark_min', run: init_per_zone_wmark_min },
+  { name: 'hung_task_init', run: hung_task_init },
   { name: 'hugetlb_init', run: hugetlb_init },
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },

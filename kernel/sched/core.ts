@@ -46,6 +46,7 @@ export class SchedState {
   /** By CPU. */
   readonly rqs: rq[] = [];
   readonly timers = new Heap<timer_event>(event_before);
+  readonly deferrable_timers = new Heap<timer_event>(event_before);
   /** Counts what is put in order: timers and tasks that wait. */
   seq = 0;
   /** All tasks but the idle ones, in the order of their making. */

@@ -8,6 +8,7 @@ import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { TASK_DEAD, TASK_RUNNING, TICK_NSEC } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
+import type { Heap } from '../lib/heap.ts';
 import { switch_to_cpu } from '../mm/zone_cpu.ts';
 import { ktime_get } from './clock.ts';
 import {
@@ -24,13 +25,16 @@ import {
 import { HARDIRQ_OFFSET, SOFTIRQ_OFFSET } from './preempt.ts';
 import { type rq, sched_slice, update_min_vruntime } from './rq.ts';
 import type { task_struct } from './task.ts';
-import type { timer_event } from './timer.ts';
+import { event_before, type timer_event } from './timer.ts';
 import { watchdog } from './watchdog.ts';
 
 /** What it costs to switch from one task to another. */
 const SWITCH_NS = 1000;
 
-/** 'done': as `options` say. 'idle': nothing will ever happen again. 'watchdog': a task gets nowhere. */
+/**
+ * 'done': as `options` say. 'idle': nothing will ever happen again, but for the kernel's own rounds (deferrable timers), or
+ * if the options give an end, not even those. 'watchdog': a task gets nowhere.
+ */
 export type RunResult = 'done' | 'idle' | 'watchdog';
 
 export interface RunOptions {
@@ -52,14 +56,12 @@ export function run(k: Kernel, { until, for_ns = Number.POSITIVE_INFINITY }: Run
     for (;;) {
       if (until?.() === true) return 'done';
       const queue = furthest_behind(k);
-      const event = next_event(k);
+      const event = next_event(k, queue !== null || for_ns !== Number.POSITIVE_INFINITY);
       const clock = queue?.clock ?? Number.POSITIVE_INFINITY;
       const now = Math.min(clock, event?.time_ns ?? Number.POSITIVE_INFINITY);
+      if (now >= end && end !== Number.POSITIVE_INFINITY) sched.now = end;
       if (now === Number.POSITIVE_INFINITY) return 'idle';
-      if (now >= end) {
-        sched.now = end;
-        return 'done';
-      }
+      if (now >= end) return 'done';
       if (now >= sched.watchdog_at && watchdog(k, now)) return 'watchdog';
       if (event !== undefined && event.time_ns <= clock) fire(k, event);
       else if (queue !== null) run_cpu(k, queue, event?.time_ns ?? Number.POSITIVE_INFINITY);
@@ -81,9 +83,16 @@ function furthest_behind(k: Kernel): rq | null {
   return found;
 }
 
-/** The next timer that has not been called off. */
-function next_event(k: Kernel): timer_event | undefined {
-  const { timers } = k.sched;
+/** The next timer. @param rounds whether deferrable ones count though no other is left */
+function next_event(k: Kernel, rounds: boolean): timer_event | undefined {
+  const first = first_event(k.sched.timers);
+  const deferred = first_event(k.sched.deferrable_timers);
+  if (deferred === undefined || (first === undefined && !rounds)) return first;
+  return first === undefined || event_before(deferred, first) ? deferred : first;
+}
+
+/** The first one that has not been called off. */
+function first_event(timers: Heap<timer_event>): timer_event | undefined {
   let event = timers.peek();
   while (event !== undefined && event.function === null) {
     timers.pop();
@@ -96,7 +105,7 @@ function next_event(k: Kernel): timer_event | undefined {
 function fire(k: Kernel, event: timer_event): void {
   const { sched, preempt } = k;
   const queue = cpu_rq(k, event.cpu);
-  sched.timers.pop();
+  (event.deferrable ? sched.deferrable_timers : sched.timers).pop();
   sched.now = event.time_ns;
   k.current = queue.curr ?? queue.idle;
   if (k.percpu.cpu !== event.cpu) switch_to_cpu(k, event.cpu);

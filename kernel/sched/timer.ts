@@ -14,6 +14,8 @@ export interface timer_event {
   readonly cpu: number;
   /** In softirq context as a timer_list's, else in that of the interrupt. */
   readonly softirq: boolean;
+  /** Nothing that happens by itself: without anything else it never comes. */
+  readonly deferrable: boolean;
   /** null: it has been called off. */
   function: ((k: Kernel) => void) | null;
 }
@@ -21,26 +23,34 @@ export interface timer_event {
 export const event_before = (a: timer_event, b: timer_event): boolean =>
   a.time_ns === b.time_ns ? a.seq < b.seq : a.time_ns < b.time_ns;
 
-function add_event(k: Kernel, time_ns: number, softirq: boolean, fn: (k: Kernel) => void): timer_event {
+function add_event(
+  k: Kernel,
+  time_ns: number,
+  kind: { softirq: boolean; deferrable: boolean },
+  fn: (k: Kernel) => void,
+): timer_event {
   const { sched } = k;
-  const event = { time_ns, seq: ++sched.seq, cpu: k.percpu.cpu, softirq, function: fn };
-  sched.timers.push(event);
+  const event = { ...kind, time_ns, seq: ++sched.seq, cpu: k.percpu.cpu, function: fn };
+  (kind.deferrable ? sched.deferrable_timers : sched.timers).push(event);
   if (sched.running !== null && time_ns < sched.stop_at) sched.stop_at = time_ns;
   return event;
 }
 
 /** A device's interrupt: `fn` is called at a point in virtual time, at once if that has passed. */
 export const call_at = (k: Kernel, time_ns: number, fn: (k: Kernel) => void): timer_event =>
-  add_event(k, Math.max(time_ns, k.sched.now), false, fn);
+  add_event(k, Math.max(time_ns, k.sched.now), { softirq: false, deferrable: false }, fn);
 
 export class timer_list {
   /** In jiffies. */
   expires = 0;
   readonly function: (k: Kernel) => void;
+  /** TIMER_DEFERRABLE: is not what an idle machine wakes up for. */
+  readonly deferrable: boolean;
   event: timer_event | null = null;
 
-  constructor(fn: (k: Kernel) => void) {
+  constructor(fn: (k: Kernel) => void, deferrable = false) {
     this.function = fn;
+    this.deferrable = deferrable;
   }
 }
 
@@ -72,7 +82,8 @@ export function mod_timer(k: Kernel, timer: timer_list, expires: number): boolea
   const pending = del_timer(timer);
   timer.expires = expires;
   const now = Math.floor(ktime_get(k) / TICK_NSEC);
-  timer.event = add_event(k, bucket_expiry(now, expires) * TICK_NSEC, true, () => {
+  const { deferrable } = timer;
+  timer.event = add_event(k, bucket_expiry(now, expires) * TICK_NSEC, { softirq: true, deferrable }, () => {
     timer.event = null;
     timer.function(k);
   });

@@ -1,8 +1,8 @@
 // /proc/sys, and sysctls on the command line (Linux: fs/proc/proc_sysctl.c proc_sys_call_handler(), do_sysctl_args();
 // called from kernel_init() when boot is done).
 //
-// Differs from Linux: of the files of /proc/sys only vm's that change the page allocator are here. Setting another one
-// that Linux has is said to have no effect.
+// Differs from Linux: of the files of /proc/sys only some of vm's and kernel's are here. Setting another one that Linux
+// has is said to have no effect.
 
 import { EINVAL, ENOENT } from '../../include/types.ts';
 import { sysctl_aliases } from '../../init/early_params.ts';
@@ -12,9 +12,11 @@ import { pr_err, pr_warn } from '../../lib/printk.ts';
 import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
 import { vm_table } from '../../mm/watermark_sysctl.ts';
+import { hung_task_table } from '../../sched/hung_task.ts';
 import type { ctl_table } from '../../sysctl.ts';
 
 const VM = 'sys/vm/';
+const KERNEL = 'sys/kernel/';
 
 /** Files of /proc/sys/vm that 6.1 has as well. */
 const vm_elsewhere: readonly string[] = `
@@ -32,7 +34,10 @@ const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', '
 const vm_files: readonly ctl_table[] = [...vm_table, ...node_reclaim_table, ...writeback_table];
 
 /** @param path within /proc, such as sys/vm/min_free_kbytes */
-const lookup = (path: string): ctl_table | undefined => vm_files.find(({ procname }) => path === `${VM}${procname}`);
+function lookup(path: string): ctl_table | undefined {
+  const [files, directory] = path.startsWith(KERNEL) ? [hung_task_table, KERNEL] : [vm_files, VM];
+  return files.find(({ procname }) => path === directory + procname);
+}
 
 const is_elsewhere = (path: string): boolean => {
   const [, directory, name] = path.split('/');
