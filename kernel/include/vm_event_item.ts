@@ -35,6 +35,8 @@ export const HTLB_BUDDY_PGALLOC_FAIL = 70;
 export const UNEVICTABLE_PGCULLED = 73;
 export const UNEVICTABLE_PGRESCUED = 75;
 export const UNEVICTABLE_PGCLEARED = 78;
+export const SWAP_RA = 104;
+export const SWAP_RA_HIT = 105;
 
 /** A CPU's counters begin at multiples of this. */
 export const VM_EVENT_STRIDE = 128;
@@ -59,6 +61,13 @@ export const vm_event_item: readonly string[] = [
   ...['compact_daemon_free_scanned', 'htlb_buddy_alloc_success', 'htlb_buddy_alloc_fail', 'cma_alloc_success'],
   ...['cma_alloc_fail', 'unevictable_pgs_culled', 'unevictable_pgs_scanned', 'unevictable_pgs_rescued'],
   ...['unevictable_pgs_mlocked', 'unevictable_pgs_munlocked', 'unevictable_pgs_cleared', 'unevictable_pgs_stranded'],
+  ...['thp_fault_alloc', 'thp_fault_fallback', 'thp_fault_fallback_charge', 'thp_collapse_alloc'],
+  ...['thp_collapse_alloc_failed', 'thp_file_alloc', 'thp_file_fallback', 'thp_file_fallback_charge'],
+  ...['thp_file_mapped', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page', 'thp_split_pmd'],
+  ...['thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte', 'thp_split_pud'],
+  ...['thp_zero_page_alloc', 'thp_zero_page_alloc_failed', 'thp_swpout', 'thp_swpout_fallback'],
+  ...['balloon_inflate', 'balloon_deflate', 'balloon_migrate', 'swap_ra', 'swap_ra_hit', 'ksm_swpin_copy'],
+  ...['cow_ksm', 'zswpin', 'zswpout', 'direct_map_level2_splits', 'direct_map_level3_splits'],
 ];
 export const NR_VM_EVENT_ITEMS = vm_event_item.length;
 
@@ -92,6 +101,8 @@ const checks: readonly (readonly [number, string])[] = [
   [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
   [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
   [UNEVICTABLE_PGCLEARED, 'unevictable_pgs_cleared'],
+  [SWAP_RA, 'swap_ra'],
+  [SWAP_RA_HIT, 'swap_ra_hit'],
 ];
 for (const [index, name] of checks) {
   if (vm_event_item[index] !== name) throw new Error(`vm_event_item: ${name} is ${vm_event_item.indexOf(name)}`);

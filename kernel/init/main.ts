@@ -9,6 +9,7 @@ import { x86_64_start_kernel } from '../arch/x86/head64.ts';
 import { free_initmem, mark_readonly, mem_init, populate_rootfs } from '../arch/x86/mem_init.ts';
 import { setup_arch } from '../arch/x86/setup.ts';
 import { cpuset_init_smp } from '../cgroup/cpuset.ts';
+import { disk_init } from '../drivers/block/disk.ts';
 import { do_sysctl_args } from '../fs/proc/proc_sysctl.ts';
 import { __GFP_BITS_MASK } from '../include/gfp_types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -24,6 +25,7 @@ import { page_ext_init } from '../mm/page_ext.ts';
 import { setup_per_cpu_pageset } from '../mm/pageset.ts';
 import { setup_per_cpu_areas } from '../mm/percpu.ts';
 import { mem_init_print_info } from '../mm/show_mem.ts';
+import { swap_setup } from '../mm/swap_sysctl.ts';
 import { pci_iommu_alloc, pci_iommu_init } from '../mm/swiotlb.ts';
 import { vfs_caches_init_early } from '../mm/system_hash.ts';
 import { kswapd_init } from '../mm/vmscan.ts';
@@ -94,6 +96,8 @@ export const stages: readonly Stage[] = [
   { name: 'pci_iommu_init', run: pci_iommu_init },
   { name: 'populate_rootfs', run: populate_rootfs },
   // device
+  { name: 'disk_init', run: disk_init },
+  { name: 'swap_setup', run: swap_setup },
   { name: 'kswapd_init', run: kswapd_init },
   // late
   { name: 'fail_page_alloc_debugfs', run: fail_page_alloc_debugfs },

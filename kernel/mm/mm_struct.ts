@@ -29,6 +29,8 @@ export class vm_area_struct {
   vm_pgoff: number;
   /** Where new anonymous pages belong; null: there has been none yet. */
   anon_vma: anon_vma | null = null;
+  /** What swap_readahead.ts remembers of the last fault that brought a page back; 0: there was none. */
+  swap_readahead_info = 0;
   /** This area and each anon_vma that may have pages of it: its own, and those of the tasks that it was forked from. */
   readonly anon_vma_chain: anon_vma_chain[] = [];
 

@@ -1,8 +1,6 @@
 // The state of all memory, as failures and sysrq-m print it: the block that begins with "Mem-Info:" (Linux: lib/show_mem.c
 // __show_mem(), mm/page_alloc.c __show_free_areas(), mm/hugetlb.c hugetlb_show_meminfo_node(), mm/swap_state.c
 // show_swap_cache_info()).
-//
-// What no part of this kernel takes memory for (page cache, swap, processes) is 0 because it is.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { type NodeStatName, node_stat_names } from '../fs/proc/vmstat_text.ts';
@@ -171,9 +169,8 @@ export function __show_free_areas(k: Kernel, filter: number, nodemask: nodemask_
   for (const { node_id } of nodes) hugetlb_show_meminfo_node(k, node_id);
   printk(k, `${global_node_page_state(k, node_stat_names.indexOf('nr_file_pages'))} total pagecache pages`);
   printk(k, `${global_node_page_state(k, node_stat_names.indexOf('nr_swapcached'))} pages in swap cache`);
-  // There is no swap.
-  printk(k, 'Free swap  = 0kB');
-  printk(k, 'Total swap = 0kB');
+  printk(k, `Free swap  = ${K(k.swap.nr_swap_pages)}kB`);
+  printk(k, `Total swap = ${K(k.swap.total_swap_pages)}kB`);
 }
 
 /** @param max_zone_idx zones above it are left out: a request that could not have used them did not fail for their sake */

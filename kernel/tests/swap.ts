@@ -2,6 +2,9 @@
 // the disk.
 
 import { disk_inject } from '../drivers/block/disk.ts';
+import { proc_read } from '../fs/proc/root.ts';
+import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { VM_READ, VM_WRITE } from '../include/mm.ts';
 import { NR_FREE_PAGES, NR_SWAPCACHE, NR_WRITEBACK } from '../include/mmzone.ts';
 import { PG_dirty, PG_error, PG_locked, PG_reclaim, PG_uptodate, PG_writeback } from '../include/page_flags.ts';
 import { SWAP_FLAG_PREFER, SWAP_HAS_CACHE, swap_header } from '../include/swap.ts';
@@ -12,11 +15,14 @@ import { KUNIT_ASSERT_TRUE, KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT
 import { folio_set, folio_test } from '../mm/folio.ts';
 import { folio_lock, folio_trylock, folio_unlock, folio_wait_locked, folio_wait_writeback } from '../mm/folio_lock.ts';
 import { mkswap } from '../mm/mkswap.ts';
+import type { vm_area_struct } from '../mm/mm_struct.ts';
+import { mm_alloc, vm_mmap } from '../mm/mmap.ts';
 import { page_count } from '../mm/page.ts';
 import { swap_readpage, swap_write_congested, swap_write_wait, swap_writepage } from '../mm/page_io.ts';
 import { drain_all_pages } from '../mm/pcp.ts';
 import { folio_put } from '../mm/swap.ts';
 import { swap_duplicate, swapcache_prepare, swp_swapcount } from '../mm/swap_count.ts';
+import { swap_cache_get_folio, swapin_readahead } from '../mm/swap_readahead.ts';
 import { swap_cache_lookup, swap_cache_shadow } from '../mm/swap_shadow.ts';
 import { folio_alloc_swap } from '../mm/swap_slots.ts';
 import {
@@ -31,11 +37,21 @@ import {
 import { free_swap_and_cache, put_swap_folio, si_swapinfo, swap_free } from '../mm/swapfile.ts';
 import { swapoff } from '../mm/swapoff.ts';
 import { swapon } from '../mm/swapon.ts';
-import { swp_entry, type swp_entry_t, swp_offset, swp_type } from '../mm/swapops.ts';
+import {
+  pte_to_swp_entry,
+  swp_entry,
+  type swp_entry_t,
+  swp_offset,
+  swp_pte_hi,
+  swp_pte_lo,
+  swp_type,
+} from '../mm/swapops.ts';
+import { user_write } from '../mm/uaccess.ts';
+import { pt_walk } from '../mm/user_pgtable.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
 import { global_node_page_state, global_zone_page_state, vmstat_update } from '../mm/vmstat.ts';
 import { switch_to_cpu } from '../mm/zone_cpu.ts';
-import type { Suite, TestMachine } from './env.ts';
+import type { Suite, Test, TestMachine } from './env.ts';
 import {
   add_area,
   anonymous_page,
@@ -52,6 +68,8 @@ const node_state = (k: Kernel, item: number): number => {
   vmstat_update(k);
   return global_node_page_state(k, item);
 };
+
+const BASE_ADDRESS = 0x7f0000000000;
 
 /** Entries until there are none, or so many. */
 function take(k: Kernel, limit = Number.POSITIVE_INFINITY): swp_entry_t[] {
@@ -103,6 +121,61 @@ const count_rows: readonly CountRow[] = [
   { desc: 'a third one', users: 62 + 63 * 127 + 1, pages: 2 },
   { desc: 'well into it', users: 20_000, pages: 2 },
 ];
+
+interface AheadRow {
+  readonly desc: string;
+  readonly rotational: boolean;
+  /** Pages of an address space whose pages are on an area in the same order. */
+  readonly faults: readonly number[];
+  /** How many pages each fault reads. */
+  readonly wanted: readonly number[];
+}
+
+const ahead_rows: readonly AheadRow[] = [
+  {
+    desc: 'one after the other',
+    rotational: false,
+    faults: [0, 1, 2, 3, 4, 5, 6, 7, 8],
+    wanted: [5, 0, 0, 0, 0, 8, 0, 0, 0],
+  },
+  { desc: 'here and there', rotational: false, faults: [20, 60, 30, 50], wanted: [8, 4, 2, 1] },
+  { desc: 'the last page', rotational: false, faults: [63], wanted: [4] },
+  { desc: 'one after the other on the disk', rotational: true, faults: [0, 1, 2, 3, 8], wanted: [7, 0, 0, 0, 8] },
+];
+
+/** An area of 64 pages whose contents are on the disk: page n holds the byte n. */
+function swapped_out(test: Test, rotational: boolean): { k: Kernel; vma: vm_area_struct } {
+  const k = machine_with_area(test, 4000, { rotational });
+  const vma = in_task(k, function* () {
+    const mm = (yield* mm_alloc(k))!;
+    yield* vm_mmap(k, mm, BASE_ADDRESS, 64 * PAGE_SIZE, VM_READ | VM_WRITE);
+    yield* user_write(k, mm, BASE_ADDRESS, new Uint8Array(1));
+    const pages: pfn_t[] = [];
+    for (let n = 0; n < 64; n++) {
+      const pfn = anonymous_page(k, n % 251);
+      add_to_swap(k, pfn);
+      const entry = folio_swap_entry(k, pfn);
+      swap_duplicate(k, entry);
+      swap_writepage(k, pfn);
+      const at = pt_walk(k, mm, BASE_ADDRESS + n * PAGE_SIZE);
+      mm.walk_words[at] = swp_pte_lo(entry);
+      mm.walk_words[at + 1] = swp_pte_hi(entry);
+      pages.push(pfn);
+    }
+    for (const pfn of pages) {
+      yield* folio_wait_writeback(k, pfn);
+      folio_trylock(k, pfn);
+      const entry = folio_swap_entry(k, pfn);
+      __delete_from_swap_cache(k, pfn, entry, -1);
+      put_swap_folio(k, entry);
+      folio_unlock(k, pfn);
+      folio_put(k, pfn);
+      folio_put(k, pfn);
+    }
+    return mm.vmas[0]!;
+  });
+  return { k, vma };
+}
 
 export const swap_suite: Suite = {
   name: 'swap',
@@ -419,6 +492,39 @@ export const swap_suite: Suite = {
       const flags = [PG_uptodate, PG_error, PG_locked].map((flag) => folio_test(k, pfn, flag));
       KUNIT_EXPECT_EQ(test, 'uptodate, error, locked', flags, [false, true, false]);
       KUNIT_EXPECT_EQ(test, 'log', last_line(k), 'Read-error on swap-device (254:0:16)');
+    }),
+    KUNIT_CASE_PARAM<TestMachine, AheadRow>('ahead', ahead_rows, (test, { rotational, faults, wanted }) => {
+      const { k, vma } = swapped_out(test, rotational);
+      const read = faults.map((page) => {
+        const before = all_vm_events(k)[PSWPIN]!;
+        in_task(k, function* () {
+          const addr = vma.vm_start + page * PAGE_SIZE;
+          const at = pt_walk(k, vma.vm_mm, addr);
+          const entry = pte_to_swp_entry(vma.vm_mm.walk_words[at]!, vma.vm_mm.walk_words[at + 1]!);
+          let pfn = swap_cache_get_folio(k, entry, vma, addr);
+          if (pfn < 0) pfn = yield* swapin_readahead(k, entry, GFP_HIGHUSER_MOVABLE, vma, addr);
+          yield* folio_wait_locked(k, pfn);
+          KUNIT_EXPECT_EQ(test, `contents of page ${page}`, k.hw.ram.u8(pfn * PAGE_SIZE + 77), page % 251);
+          folio_put(k, pfn);
+        });
+        return all_vm_events(k)[PSWPIN]! - before;
+      });
+      KUNIT_EXPECT_EQ(test, 'pages read at each fault', read, wanted);
+    }),
+    KUNIT_CASE('files_show_swap', (test) => {
+      const k = swap_machine(test, disks_of(1024, 3_000_000));
+      KUNIT_EXPECT_EQ(test, 'none', proc_read(k, '/proc/swaps'), 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n');
+      add_area(k, '/dev/vda');
+      add_area(k, '/dev/vdb', SWAP_FLAG_PREFER | 3);
+      take(k, 10);
+      KUNIT_EXPECT_EQ(test, 'rows', proc_read(k, '/proc/swaps')?.split('\n').slice(1), [
+        '/dev/vda                                partition\t4092\t\t0\t\t-2',
+        '/dev/vdb                                partition\t11999996\t256\t\t3',
+        '',
+      ]);
+      const meminfo = proc_read(k, '/proc/meminfo') ?? '';
+      KUNIT_EXPECT_EQ(test, 'SwapTotal', /^SwapTotal: +(\d+) kB$/m.exec(meminfo)?.[1], '12004088');
+      KUNIT_EXPECT_EQ(test, 'SwapFree', /^SwapFree: +(\d+) kB$/m.exec(meminfo)?.[1], '12003832');
     }),
     KUNIT_CASE('who_waits_for_a_page', (test) => {
       const k = machine_with_area(test, 1000);

@@ -1,7 +1,7 @@
 // /proc/meminfo: the system's memory in KiB (Linux: fs/proc/meminfo.c meminfo_proc_show(), mm/hugetlb.c
 // hugetlb_report_meminfo(), arch/x86/mm/pat/set_memory.c arch_report_meminfo(), mm/util.c vm_commit_limit()).
 //
-// What no part of this kernel takes memory for (page cache, slab, swap, processes, vmalloc) is 0 because it is.
+// What no part of this kernel takes memory for (slab, vmalloc) is 0 because it is.
 
 import { NR_BOUNCE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, NR_MLOCK } from '../../include/mmzone.ts';
 import { PAGE_SHIFT, PAGE_SIZE, SZ_1K } from '../../include/types.ts';
@@ -9,6 +9,7 @@ import type { Kernel } from '../../kernel.ts';
 import { huge_page_size, hugetlb_total_pages } from '../../mm/hugetlb.ts';
 import { pcpu_nr_pages } from '../../mm/percpu.ts';
 import { si_mem_available } from '../../mm/show_mem.ts';
+import { si_swapinfo } from '../../mm/swapfile.ts';
 import { global_node_page_state, global_zone_page_state } from '../../mm/vmstat.ts';
 import { type NodeStatName, node_stat_names } from './vmstat_text.ts';
 import { pad } from './zones.ts';
@@ -24,7 +25,8 @@ const K = (pages: number): number => pages * 2 ** (PAGE_SHIFT - 10);
 const line = (name: string, kb: number): string => `${`${name}:`.padEnd(16)}${pad(kb, 8)} kB\n`;
 
 function vm_commit_limit(k: Kernel): number {
-  return Math.floor(((k.mm.totalram_pages - hugetlb_total_pages(k)) * sysctl_overcommit_ratio) / 100);
+  const allowed = Math.floor(((k.mm.totalram_pages - hugetlb_total_pages(k)) * sysctl_overcommit_ratio) / 100);
+  return allowed + k.swap.total_swap_pages;
 }
 
 export function meminfo_proc_show(k: Kernel): string {
@@ -38,6 +40,7 @@ export function meminfo_proc_show(k: Kernel): string {
   const reclaimable = node('nr_slab_reclaimable');
   const unreclaimable = node('nr_slab_unreclaimable');
   const { config } = k;
+  const swap = si_swapinfo(k);
 
   const rows: (readonly [name: string, kb: number])[] = [
     ['MemTotal', K(k.mm.totalram_pages)],
@@ -54,8 +57,8 @@ export function meminfo_proc_show(k: Kernel): string {
     ['Inactive(file)', K(inactive_file)],
     ['Unevictable', K(node('nr_unevictable'))],
     ['Mlocked', K(zone(NR_MLOCK))],
-    ['SwapTotal', 0],
-    ['SwapFree', 0],
+    ['SwapTotal', K(swap.totalswap)],
+    ['SwapFree', K(swap.freeswap)],
   ];
   if (config.ZSWAP) rows.push(['Zswap', 0], ['Zswapped', 0]);
   rows.push(

@@ -6,6 +6,7 @@ import { frag_show } from './buddyinfo.ts';
 import { meminfo_proc_show } from './meminfo.ts';
 import { pagetypeinfo_show } from './pagetypeinfo.ts';
 import { proc_sys_read } from './proc_sysctl.ts';
+import { swaps_show } from './swaps.ts';
 import { vmstat_show } from './vmstat.ts';
 import { zoneinfo_show } from './zoneinfo.ts';
 
@@ -14,6 +15,7 @@ const files: ReadonlyMap<string, (k: Kernel) => string> = new Map([
   ['cmdline', (k: Kernel) => `${k.cmdline.saved_command_line}\n`],
   ['meminfo', meminfo_proc_show],
   ['pagetypeinfo', pagetypeinfo_show],
+  ['swaps', swaps_show],
   ['vmstat', vmstat_show],
   ['zoneinfo', zoneinfo_show],
 ]);

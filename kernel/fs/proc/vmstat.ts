@@ -7,14 +7,7 @@ import { for_each_populated_zone } from '../../mm/mmzone_iter.ts';
 import { global_dirty_limits } from '../../mm/page_writeback.ts';
 import { all_vm_events } from '../../mm/vm_event.ts';
 import { fold_vm_zone_numa_events, global_node_page_state, global_zone_page_state } from '../../mm/vmstat.ts';
-import {
-  is_configured,
-  node_stat_names,
-  numa_stat_names,
-  shown_node_stat,
-  unported_event_names,
-  zone_stat_names,
-} from './vmstat_text.ts';
+import { is_configured, node_stat_names, numa_stat_names, shown_node_stat, zone_stat_names } from './vmstat_text.ts';
 
 /** Counted in sectors, shown in KiB. */
 const in_sectors: readonly string[] = ['pgpgin', 'pgpgout'];
@@ -38,7 +31,6 @@ export function vmstat_show(k: Kernel): string {
   for (const [item, name] of vm_event_item.entries()) {
     line(name, in_sectors.includes(name) ? Math.floor(events[item]! / 2) : events[item]!);
   }
-  for (const name of unported_event_names) line(name, 0);
   // No longer counted; kept for programs that look for it.
   line('nr_unstable', 0);
   return text;

@@ -1,5 +1,5 @@
 // The names of all counters, in the order of their numbers (Linux: mm/vmstat.c vmstat_text[]), and which of them a
-// configuration has. Events: include/vm_event_item.ts; the events here are of parts that are not ported.
+// configuration has. Events: include/vm_event_item.ts.
 
 import type { KernelConfig } from '../../config.ts';
 
@@ -75,20 +75,6 @@ export const node_stat_names = [
   'pgpromote_candidate',
 ] as const;
 export type NodeStatName = (typeof node_stat_names)[number];
-
-/**
- * Events that follow the last of vm_event_item: huge pages, balloons, swap, KSM, zswap, and splits of the direct map.
- * Nothing here can make one happen, so that they are 0, as on a Linux where nothing has.
- */
-export const unported_event_names = [
-  ...['thp_fault_alloc', 'thp_fault_fallback', 'thp_fault_fallback_charge', 'thp_collapse_alloc'],
-  ...['thp_collapse_alloc_failed', 'thp_file_alloc', 'thp_file_fallback', 'thp_file_fallback_charge'],
-  ...['thp_file_mapped', 'thp_split_page', 'thp_split_page_failed', 'thp_deferred_split_page', 'thp_split_pmd'],
-  ...['thp_scan_exceed_none_pte', 'thp_scan_exceed_swap_pte', 'thp_scan_exceed_share_pte', 'thp_split_pud'],
-  ...['thp_zero_page_alloc', 'thp_zero_page_alloc_failed', 'thp_swpout', 'thp_swpout_fallback'],
-  ...['balloon_inflate', 'balloon_deflate', 'balloon_migrate', 'swap_ra', 'swap_ra_hit', 'ksm_swpin_copy'],
-  ...['cow_ksm', 'zswpin', 'zswpout', 'direct_map_level2_splits', 'direct_map_level3_splits'],
-] as const;
 
 const needs: readonly (readonly [RegExp, keyof KernelConfig])[] = [
   [/^nr_zspages$/, 'ZSMALLOC'],
