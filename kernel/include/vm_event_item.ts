@@ -14,6 +14,7 @@ export const PGACTIVATE = 20;
 export const PGDEACTIVATE = 21;
 export const PGLAZYFREE = 22;
 export const PGFAULT = 23;
+export const PGMAJFAULT = 24;
 export const PGLAZYFREED = 25;
 export const PGREFILL = 26;
 export const PGREUSE = 27;
@@ -80,6 +81,7 @@ const checks: readonly (readonly [number, string])[] = [
   [PGDEACTIVATE, 'pgdeactivate'],
   [PGLAZYFREE, 'pglazyfree'],
   [PGFAULT, 'pgfault'],
+  [PGMAJFAULT, 'pgmajfault'],
   [PGLAZYFREED, 'pglazyfreed'],
   [PGREFILL, 'pgrefill'],
   [PGREUSE, 'pgreuse'],

@@ -11,7 +11,6 @@ const XA_CHUNK_MASK = XA_CHUNK_SIZE - 1;
 // xa_mark_t
 export const XA_MARK_0 = 0;
 export const XA_MARK_1 = 1;
-export const XA_MARK_2 = 2;
 const XA_MAX_MARKS = 3;
 
 /** A slot holds 0 for nothing, 1 + page, or -1 - value. */

@@ -17,7 +17,7 @@ import {
   VM_WRITE,
 } from '../include/mm.ts';
 import { PG_FLAGS, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
-import { PG_anon_exclusive, PG_locked, PG_lru, PG_swapcache, PG_uptodate } from '../include/page_flags.ts';
+import { PG_anon_exclusive, PG_lru, PG_uptodate } from '../include/page_flags.ts';
 import { PAGE_SIZE, type pfn_t, round_down } from '../include/types.ts';
 import { PGFAULT, PGREUSE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -25,6 +25,7 @@ import { down_read, up_read } from '../locking/rwsem.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { folio_get, folio_set } from './folio.ts';
+import { folio_trylock, folio_unlock } from './folio_lock.ts';
 import { vma_alloc_folio } from './mempolicy.ts';
 import { type mm_struct, type vm_area_struct, vma_lookup } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
@@ -37,6 +38,8 @@ import {
   page_remove_rmap,
 } from './rmap.ts';
 import { folio_add_lru, folio_put, lru_add_drain } from './swap.ts';
+import { do_swap_page } from './swap_fault.ts';
+import { folio_free_swap, folio_test_swapcache, free_page_and_swap_cache } from './swap_state.ts';
 import {
   PTE_ACCESSED,
   PTE_DIRTY,
@@ -56,10 +59,10 @@ import { __count_vm_events } from './vm_event.ts';
 const PAGE_WORDS = PAGE_SIZE / 4;
 
 /** maybe_mkwrite(): what an entry's low word gets if the area may be written to. */
-const maybe_mkwrite = (vma: vm_area_struct): number => ((vma.vm_flags & VM_WRITE) !== 0 ? PTE_RW : 0);
+export const maybe_mkwrite = (vma: vm_area_struct): number => ((vma.vm_flags & VM_WRITE) !== 0 ? PTE_RW : 0);
 
 /** Where the entry of `address` is if it still holds what was found there; -1: another has been faster. */
-function pte_same(k: Kernel, mm: mm_struct, address: number, lo: number, hi: number): number {
+export function pte_same(k: Kernel, mm: mm_struct, address: number, lo: number, hi: number): number {
   const at = pt_walk(k, mm, address);
   if (at < 0) return -1;
   return mm.walk_words[at] === lo && mm.walk_words[at + 1] === hi ? at : -1;
@@ -157,24 +160,26 @@ function* wp_page_copy(
       folio_put(k, old);
     }
   }
-  if (old >= 0) folio_put(k, old);
+  if (old >= 0) free_page_and_swap_cache(k, old);
   return 0;
 }
 
-/** Whether nobody else has the page: no other mapping, no one who holds it for a while, no place in swap. */
+/** Whether nobody else has the page: no other mapping, no one who holds it for a while, nobody in swap. */
 function only_user(k: Kernel, pfn: pfn_t, vma: vm_area_struct): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   if (m[i + PG_REFCOUNT]! > 3) return false;
   if (((m[i + PG_FLAGS]! >>> PG_lru) & 1) === 0) lru_add_drain(k);
-  if (m[i + PG_REFCOUNT] !== 1 || ((m[i + PG_FLAGS]! >>> PG_locked) & 1) !== 0) return false;
-  if (((m[i + PG_FLAGS]! >>> PG_swapcache) & 1) !== 0) return false;
-  page_move_anon_rmap(k, pfn, vma);
-  return true;
+  if (m[i + PG_REFCOUNT]! > (folio_test_swapcache(k, pfn) ? 2 : 1) || !folio_trylock(k, pfn)) return false;
+  folio_free_swap(k, pfn);
+  const alone = m[i + PG_REFCOUNT] === 1;
+  if (alone) page_move_anon_rmap(k, pfn, vma);
+  folio_unlock(k, pfn);
+  return alone;
 }
 
 /** A write to a page that is mapped for reading. */
-function* do_wp_page(k: Kernel, vma: vm_area_struct, address: number, at: number): Sleeping<number> {
+export function* do_wp_page(k: Kernel, vma: vm_area_struct, address: number, at: number): Sleeping<number> {
   const words = vma.vm_mm.walk_words;
   const lo = words[at]!;
   const hi = words[at + 1]!;
@@ -206,7 +211,7 @@ export function* handle_mm_fault(k: Kernel, vma: vm_area_struct, address: number
   const words = mm.walk_words;
   const lo = words[at]!;
   if ((lo | words[at + 1]!) === 0) return yield* do_anonymous_page(k, vma, page, flags);
-  if (!pte_present(lo)) return VM_FAULT_SIGBUS;
+  if (!pte_present(lo)) return yield* do_swap_page(k, vma, page, flags, lo, words[at + 1]!);
   if ((flags & FAULT_FLAG_WRITE) !== 0 && (lo & PTE_RW) === 0) return yield* do_wp_page(k, vma, page, at);
   words[at] = lo | PTE_ACCESSED | ((flags & FAULT_FLAG_WRITE) !== 0 ? PTE_DIRTY : 0);
   return 0;

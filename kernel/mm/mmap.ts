@@ -6,6 +6,7 @@
 import { smp_locks } from '../arch/x86/sections.ts';
 import {
   MM_ANONPAGES,
+  MM_SWAPENTS,
   MMAP_BASE,
   TASK_SIZE,
   VM_DONTCOPY,
@@ -14,6 +15,7 @@ import {
   VM_WIPEONFORK,
 } from '../include/mm.ts';
 import { PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { _PAGE_SWP_EXCLUSIVE, MAX_SWAPFILES } from '../include/swap.ts';
 import { EINVAL, ENOMEM, PAGE_SIZE, PFN_DOWN, round_down, round_up } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { down_write, up_write } from '../locking/rwsem.ts';
@@ -28,6 +30,10 @@ import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from '.
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
 import { page_index, section_map } from './page.ts';
 import { add_mm_counter, mm_counter, page_dup_anon_rmap, page_remove_rmap } from './rmap.ts';
+import { swap_duplicate } from './swap_count.ts';
+import { unuse_all } from './swap_unuse.ts';
+import { free_swap_and_cache } from './swapfile.ts';
+import { pte_to_swp_entry, type swp_entry_t, swp_type } from './swapops.ts';
 import {
   free_pgtables,
   PTE_ACCESSED,
@@ -47,6 +53,7 @@ export function* mm_alloc(k: Kernel): Sleeping<mm_struct | null> {
   if (k.user.zero_pfn < 0) k.user.zero_pfn = PFN_DOWN(round_up(smp_locks(k.config.image).end, PAGE_SIZE));
   const pgd = yield* pgd_alloc(k);
   if (pgd === 0) return null;
+  k.swap.unuse ??= unuse_all;
   const mm = new mm_struct(pgd);
   k.user.mms.add(mm);
   return mm;
@@ -178,6 +185,10 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, en
     if ((lo | hi) === 0) continue;
     words[i] = 0;
     words[i + 1] = 0;
+    if (!pte_present(lo)) {
+      zap_swap_entry(k, mm, pte_to_swp_entry(lo, hi));
+      continue;
+    }
     const pfn = vm_normal_page(lo, hi);
     if (pfn < 0) continue;
     charge(k, PTE_NS);
@@ -185,6 +196,12 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, en
     page_remove_rmap(k, pfn);
     if (tlb_remove_page(tlb, pfn)) tlb_flush_mmu(k, tlb);
   }
+}
+
+function zap_swap_entry(k: Kernel, mm: mm_struct, entry: swp_entry_t): void {
+  if (swp_type(entry) >= MAX_SWAPFILES) return;
+  add_mm_counter(mm, MM_SWAPENTS, -1);
+  free_swap_and_cache(k, entry);
 }
 
 /** mmput(): one user less; the last one takes the address space with him. */
@@ -245,8 +262,12 @@ function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, add
   for (let i = 0; i < size; i += 2) {
     let lo = source[from + i]!;
     const hi = source[from + i + 1]!;
-    if (!pte_present(lo)) continue;
+    if ((lo | hi) === 0) continue;
     charge(k, PTE_NS);
+    if (!pte_present(lo)) {
+      copy_swap_entry(k, dst.vm_mm, source, from + i, target, to + i);
+      continue;
+    }
     const pfn = vm_normal_page(lo, hi);
     if (pfn >= 0) {
       const m = section_map(k.mm, pfn);
@@ -264,6 +285,26 @@ function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, add
     target[to + i] = lo & ~PTE_ACCESSED;
     target[to + i + 1] = hi;
   }
+}
+
+/** Both have the page in swap now, and neither has it alone. What is no place in swap is not copied. */
+function copy_swap_entry(
+  k: Kernel,
+  mm: mm_struct,
+  source: Int32Array,
+  from: number,
+  target: Int32Array,
+  to: number,
+): void {
+  const lo = source[from]! & ~_PAGE_SWP_EXCLUSIVE;
+  const entry = pte_to_swp_entry(lo, source[from + 1]!);
+  if (swp_type(entry) < MAX_SWAPFILES) {
+    if (swap_duplicate(k, entry) < 0) return;
+    add_mm_counter(mm, MM_SWAPENTS, 1);
+  }
+  source[from] = lo;
+  target[to] = lo;
+  target[to + 1] = source[from + 1]!;
 }
 
 // ---- tasks

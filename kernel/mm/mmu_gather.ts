@@ -7,6 +7,7 @@
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { lru_add_drain, release_pages } from './swap.ts';
+import { free_swap_cache } from './swap_state.ts';
 
 /** MMU_GATHER_BUNDLE: what struct mmu_gather itself holds. Then as many as fit into a page, and 19 pages in all. */
 const BUNDLE = 8;
@@ -38,6 +39,7 @@ export function tlb_flush_mmu(k: Kernel, tlb: mmu_gather): void {
   for (let from = 0; from < nr; ) {
     const end = Math.min(nr, from === 0 ? BUNDLE : from + MAX_GATHER_BATCH);
     lru_add_drain(k);
+    for (let at = from; at < end; at++) free_swap_cache(k, tlb.pages[at]!);
     release_pages(k, tlb.pages, from, end);
     from = end;
   }

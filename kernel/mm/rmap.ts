@@ -3,7 +3,7 @@
 //
 // On reclaim's path: words of RAM, and no object for a page. Left out: large folios, KSM, memory failure, locks.
 
-import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, VM_LOCKED, VM_SEQ_READ } from '../include/mm.ts';
+import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS, VM_LOCKED, VM_SEQ_READ } from '../include/mm.ts';
 import {
   PG_FLAGS,
   PG_FLAGS_HI,
@@ -12,17 +12,22 @@ import {
   PG_MAPCOUNT,
   PG_MAPPING,
   PG_MAPPING_HI,
+  PG_PRIVATE,
+  PG_PRIVATE_HI,
   PG_REFCOUNT,
 } from '../include/mm_types.ts';
 import { NR_ANON_MAPPED, NR_FILE_MAPPED } from '../include/mmzone.ts';
-import { NODES_PGSHIFT_HI, PG_anon_exclusive, PG_dirty, PG_swapbacked } from '../include/page_flags.ts';
+import { NODES_PGSHIFT_HI, PG_anon_exclusive, PG_dirty, PG_swapbacked, PG_swapcache } from '../include/page_flags.ts';
+import { _PAGE_SWP_EXCLUSIVE } from '../include/swap.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { BUG_ON } from '../lib/bug.ts';
+import { WARN_ONCE } from '../lib/bug.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT, type anon_vma, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
+import { swap_duplicate } from './swap_count.ts';
+import { swp_entry_of, swp_pte_hi, swp_pte_lo } from './swapops.ts';
 import { PTE_ACCESSED, PTE_DIRTY, pt_walk, pte_pfn, pte_present } from './user_pgtable.ts';
 import { __mod_node_page_state } from './vmstat.ts';
 
@@ -65,6 +70,22 @@ export function page_add_new_anon_rmap(k: Kernel, pfn: pfn_t, vma: vm_area_struc
   m[i + PG_MAPCOUNT] = 0;
   count_mapped(k, m, i, NR_ANON_MAPPED, 1);
   set_anon_rmap(m, i, vma, address, true);
+}
+
+/** An anonymous page, maybe back from swap, gets one more mapping. */
+export function page_add_anon_rmap(
+  k: Kernel,
+  pfn: pfn_t,
+  vma: vm_area_struct,
+  address: number,
+  exclusive: boolean,
+): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const mapcount = m[i + PG_MAPCOUNT]! + 1;
+  m[i + PG_MAPCOUNT] = mapcount;
+  if (mapcount === 0) count_mapped(k, m, i, NR_ANON_MAPPED, 1);
+  if (mapcount === 0 || exclusive) set_anon_rmap(m, i, vma, address, exclusive);
 }
 
 /** page_move_anon_rmap(): whoever wrote to it has it alone; it moves to his own anon_vma. */
@@ -164,6 +185,30 @@ const mapping_areas = (k: Kernel, m: Int32Array, i: number): readonly { vma: vm_
 /** enum ttu_flags: areas that are locked into memory count like others. */
 export const TTU_IGNORE_MLOCK = 0x8;
 
+/** The entry becomes the page's place in swap. */
+function unmap_to_swap(
+  k: Kernel,
+  mm: mm_struct,
+  words: Int32Array,
+  at: number,
+  m: Int32Array,
+  i: number,
+  pfn: pfn_t,
+): boolean {
+  const flags = m[i + PG_FLAGS]!;
+  if (WARN_ONCE(k, (flags & (1 << PG_swapcache)) === 0, 'mm/rmap.c:1651 try_to_unmap_one')) return false;
+  const entry = swp_entry_of(m[i + PG_PRIVATE]!, m[i + PG_PRIVATE_HI]!);
+  if (swap_duplicate(k, entry) < 0) return false;
+  m[i + PG_FLAGS] = flags & ~ANON_EXCLUSIVE;
+  words[at] = swp_pte_lo(entry) | ((flags & ANON_EXCLUSIVE) !== 0 ? _PAGE_SWP_EXCLUSIVE : 0);
+  words[at + 1] = swp_pte_hi(entry);
+  add_mm_counter(mm, MM_ANONPAGES, -1);
+  add_mm_counter(mm, MM_SWAPENTS, 1);
+  page_remove_rmap(k, pfn);
+  folio_put(k, pfn);
+  return true;
+}
+
 /**
  * Takes one mapping away. What the entry becomes depends on the page: an anonymous one that is in the swap cache leaves its
  * place in swap behind; one that may be given up (MADV_FREE) nothing.
@@ -185,7 +230,7 @@ function try_to_unmap_one(
   if ((lo & PTE_DIRTY) !== 0) m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_dirty);
   update_hiwater_rss(mm);
   const page_flags = m[i + PG_FLAGS]!;
-  BUG_ON((page_flags & (1 << PG_swapbacked)) !== 0, 'try_to_unmap: a page without a place in swap');
+  if ((page_flags & (1 << PG_swapbacked)) !== 0) return unmap_to_swap(k, mm, words, at, m, i, pfn);
   const mapcount = m[i + PG_MAPCOUNT]! + 1;
   if (m[i + PG_REFCOUNT] !== 1 + mapcount || (page_flags & (1 << PG_dirty)) !== 0) {
     // Somebody has written to it since, or is about to.

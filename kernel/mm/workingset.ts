@@ -9,6 +9,7 @@
 import {
   LRU_ACTIVE_ANON,
   LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
   MAX_NR_ZONES,
   WORKINGSET_ACTIVATE_BASE,
@@ -69,7 +70,11 @@ export function workingset_refault(k: Kernel, pfn: pfn_t, shadow: number): void 
 
   const pages = (lru: number): number => lruvec_lru_size(eviction_lruvec, lru, MAX_NR_ZONES - 1);
   let workingset_size = pages(LRU_ACTIVE_FILE);
-  if (file === 0) workingset_size += pages(LRU_INACTIVE_FILE) + pages(LRU_ACTIVE_ANON);
+  if (file === 0) workingset_size += pages(LRU_INACTIVE_FILE);
+  if (k.swap.nr_swap_pages > 0) {
+    workingset_size += pages(LRU_ACTIVE_ANON);
+    if (file === 1) workingset_size += pages(LRU_INACTIVE_ANON);
+  }
   if (refault_distance > workingset_size) return;
   folio_set(k, pfn, PG_active);
   workingset_age_nonresident(lruvec, 1);

@@ -13,6 +13,7 @@ import { memblock_suite } from './memblock.ts';
 import { memcg_suite } from './memcg.ts';
 import { mempolicy_suite } from './mempolicy.ts';
 import { mm_suite } from './mm.ts';
+import { mm_swap_suite } from './mm_swap.ts';
 import { nodemask_suite } from './nodemask.ts';
 import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
 import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
@@ -49,6 +50,7 @@ export const suites: readonly Suite[] = [
   lru_suite,
   sched_suite,
   mm_suite,
+  mm_swap_suite,
   swap_suite,
   vmscan_suite,
 ];
