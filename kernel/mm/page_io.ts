@@ -25,6 +25,8 @@ import { __ratelimit, type RatelimitState } from '../lib/ratelimit.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { folio_end_writeback, folio_start_writeback, folio_unlock } from './folio_lock.ts';
 import { page_index, section_map } from './page.ts';
+import { swap_count } from './swap_count.ts';
+import { swp_swap_info } from './swap_lookup.ts';
 import { folio_free_swap, folio_swap_entry, page_swap_info } from './swap_state.ts';
 import { swp_offset } from './swapops.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -73,16 +75,17 @@ const swap_page_sector = (k: Kernel, pfn: pfn_t): number => swp_offset(folio_swa
 
 /** Writes a page of the swap cache, unless nobody needs it there any more. Context: locked; unlocked when it returns. */
 export function swap_writepage(k: Kernel, pfn: pfn_t): void {
-  if (folio_free_swap(k, pfn)) {
+  const entry = folio_swap_entry(k, pfn);
+  const si = swp_swap_info(k, entry)!;
+  const offset = swp_offset(entry);
+  if (swap_count(si.swap_map[offset]!) === 0 && folio_free_swap(k, pfn)) {
     folio_unlock(k, pfn);
     return;
   }
-  const disk = page_swap_info(k, pfn).disk!;
   __count_vm_events(k, PSWPOUT, 1);
   folio_start_writeback(k, pfn);
   folio_unlock(k, pfn);
-  const sector = swap_page_sector(k, pfn);
-  submit_bio(k, disk, REQ_OP_WRITE | REQ_SWAP, sector, PAGE_SECTORS, pfn, end_swap_bio_write, 0);
+  submit_bio(k, si.disk!, REQ_OP_WRITE | REQ_SWAP, offset * PAGE_SECTORS, PAGE_SECTORS, pfn, end_swap_bio_write, 0);
 }
 
 /** Reads a page of the swap cache. Context: locked, not up to date; unlocked once it is read. */

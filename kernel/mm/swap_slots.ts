@@ -54,6 +54,10 @@ export function enable_swap_slots_cache(k: Kernel): void {
 function check_cache_active(k: Kernel): boolean {
   const { swap } = k;
   if (!swap.swap_slot_cache_enabled) return false;
+  // Far from either threshold, whatever CPUs are online.
+  if (swap.swap_slot_cache_active && swap.nr_swap_pages >= k.cpus.nr_cpu_ids * THRESHOLD_DEACTIVATE_SWAP_SLOTS_CACHE) {
+    return true;
+  }
   const cpus = nodes_weight(k.cpus.cpu_online_mask);
   if (!swap.swap_slot_cache_active) {
     if (swap.nr_swap_pages > cpus * THRESHOLD_ACTIVATE_SWAP_SLOTS_CACHE) swap.swap_slot_cache_active = true;

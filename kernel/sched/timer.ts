@@ -30,7 +30,8 @@ function add_event(
   fn: (k: Kernel) => void,
 ): timer_event {
   const { sched } = k;
-  const event = { ...kind, time_ns, seq: ++sched.seq, cpu: k.percpu.cpu, function: fn };
+  const { softirq, deferrable } = kind;
+  const event = { softirq, deferrable, time_ns, seq: ++sched.seq, cpu: k.percpu.cpu, function: fn };
   (kind.deferrable ? sched.deferrable_timers : sched.timers).push(event);
   if (sched.running !== null && time_ns < sched.stop_at) sched.stop_at = time_ns;
   return event;

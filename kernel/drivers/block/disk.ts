@@ -6,7 +6,7 @@
 //
 // Left out: merging and plugging (the disk takes single pages at no loss), partitions, flushes, discards.
 
-import { EIO, NUMA_NO_NODE, type nid_t, PAGE_SIZE, type pfn_t } from '../../include/types.ts';
+import { EIO, NUMA_NO_NODE, type nid_t, PAGE_SHIFT, type pfn_t } from '../../include/types.ts';
 import { PGPGIN, PGPGOUT } from '../../include/vm_event_item.ts';
 import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_info } from '../../lib/printk.ts';
@@ -98,8 +98,12 @@ export class gendisk {
   /** Those for which there is no tag, in order. */
   waiting: waiting_bio[] = [];
   readonly tag_wait = new wait_queue_head();
+  /** What the registers of these names hold: they rarely change. */
+  sector_hi = 0;
+  address_hi = 0;
   /** For when the timer is set; Infinity: it is not. */
   timer_at = Number.POSITIVE_INFINITY;
+  readonly interrupt = (k: Kernel): void => disk_interrupt(k, this);
   readonly error_rs = new RatelimitState(5e9, 10);
   readonly eod_rs = new RatelimitState(5e9, 10);
 
@@ -204,8 +208,16 @@ function issue(
   disk.data[tag] = data;
   disk.end_io[tag] = end_io;
   set64(k, port + TIME_LO, port + TIME_HI, ktime_get(k));
-  set64(k, port + SECTOR_LO, port + SECTOR_HI, sector);
-  set64(k, port + ADDRESS_LO, port + ADDRESS_HI, pfn * PAGE_SIZE);
+  const sector_hi = Math.floor(sector / TWO_32);
+  const address_hi = pfn >>> (32 - PAGE_SHIFT);
+  if (sector_hi !== disk.sector_hi || address_hi !== disk.address_hi) {
+    disk.sector_hi = sector_hi;
+    disk.address_hi = address_hi;
+    ports.outl(port + SECTOR_HI, sector_hi);
+    ports.outl(port + ADDRESS_HI, address_hi);
+  }
+  ports.outl(port + SECTOR_LO, sector % TWO_32);
+  ports.outl(port + ADDRESS_LO, (pfn << PAGE_SHIFT) >>> 0);
   ports.outl(port + COUNT, nr_sectors);
   ports.outl(port + COMMAND, ((opf & REQ_OP_MASK) === REQ_OP_READ ? CMD_READ : CMD_WRITE) | (tag << 8));
   set_timer(k, disk);
@@ -224,17 +236,16 @@ function set_timer(k: Kernel, disk: gendisk): void {
   const next = lo + hi * TWO_32;
   if (next >= disk.timer_at) return;
   disk.timer_at = next;
-  call_at(k, next, () => {
-    // One that was set for a later time before goes off as well, and finds nothing to do.
-    if (disk.timer_at === next) disk.timer_at = Number.POSITIVE_INFINITY;
-    disk_interrupt(k, disk);
-  });
+  call_at(k, next, disk.interrupt);
 }
 
+/** A timer that was set for a later time, before one for an earlier, goes off as well, and finds nothing to do. */
 function disk_interrupt(k: Kernel, disk: gendisk): void {
   const { port } = disk;
   const { ports } = k.hw;
-  set64(k, port + TIME_LO, port + TIME_HI, ktime_get(k));
+  const now = ktime_get(k);
+  if (now >= disk.timer_at) disk.timer_at = Number.POSITIVE_INFINITY;
+  set64(k, port + TIME_LO, port + TIME_HI, now);
   for (let done = ports.inl(port + DONE); done !== 0; done = ports.inl(port + DONE)) {
     complete_request(k, disk, (done >>> 8) & 0xff, (done & 0xff) === 0 ? 0 : -EIO);
   }
