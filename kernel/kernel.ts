@@ -25,6 +25,7 @@ import { FolioWaitState } from './mm/folio_lock.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
 import { InitOnState } from './mm/init_on.ts';
 import { KhugepagedState } from './mm/khugepaged.ts';
+import { KswapdState } from './mm/kswapd_state.ts';
 import { LruState } from './mm/lruvec.ts';
 import { Memblock, type memblock_region } from './mm/memblock.ts';
 import { MemcgState } from './mm/memcontrol.ts';
@@ -110,6 +111,7 @@ export class Kernel {
   readonly user = new UserState();
   readonly rmap = new RmapState();
   readonly vmscan = new VmscanState();
+  readonly kswapd = new KswapdState();
   readonly compaction = new CompactionState();
   readonly page_debug = new PageDebugState();
   readonly page_owner = new PageOwnerState();

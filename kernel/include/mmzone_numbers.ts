@@ -51,6 +51,8 @@ export const PAGES_PER_SUBSECTION = 512;
 export const SECTION_MEMMAP_SIZE = 0x200000;
 
 // enum pgdat_flags
+export const PGDAT_DIRTY = 0;
+export const PGDAT_WRITEBACK = 1;
 export const PGDAT_RECLAIM_LOCKED = 2;
 
 export const NR_VM_ZONE_STAT_ITEMS = 11;
@@ -83,6 +85,9 @@ export const LRU_ACTIVE_FILE = 3;
 export const LRU_UNEVICTABLE = 4;
 export const NR_LRU_LISTS = 5;
 
+// enum lruvec_flags
+export const LRUVEC_CONGESTED = 0;
+
 // enum node_stat_item, as far as someone asks; the first five are by lru_list
 export const NR_INACTIVE_ANON = 0;
 export const NR_ACTIVE_ANON = 1;
@@ -99,6 +104,7 @@ export const NR_FILE_PAGES = 19;
 export const NR_FILE_DIRTY = 20;
 export const NR_WRITEBACK = 21;
 export const NR_WRITTEN = 32;
+export const NR_THROTTLED_WRITTEN = 33;
 export const NR_PAGETABLE = 38;
 export const NR_SWAPCACHE = 40;
 /** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */

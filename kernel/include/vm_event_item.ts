@@ -22,10 +22,14 @@ export const PGSTEAL_KSWAPD = 28;
 export const PGSTEAL_DIRECT = 29;
 export const PGSCAN_KSWAPD = 32;
 export const PGSCAN_DIRECT = 33;
+export const PGSCAN_DIRECT_THROTTLE = 34;
 export const PGSCAN_ANON = 35;
 export const PGSTEAL_ANON = 37;
 export const PGSCAN_ZONE_RECLAIM_FAILED = 39;
 export const SLABS_SCANNED = 41;
+export const KSWAPD_LOW_WMARK_HIT_QUICKLY = 43;
+export const KSWAPD_HIGH_WMARK_HIT_QUICKLY = 44;
+export const PAGEOUTRUN = 45;
 export const PGROTATED = 46;
 export const COMPACTISOLATED = 62;
 export const COMPACTSTALL = 63;
@@ -89,10 +93,14 @@ const checks: readonly (readonly [number, string])[] = [
   [PGSTEAL_DIRECT, 'pgsteal_direct'],
   [PGSCAN_KSWAPD, 'pgscan_kswapd'],
   [PGSCAN_DIRECT, 'pgscan_direct'],
+  [PGSCAN_DIRECT_THROTTLE, 'pgscan_direct_throttle'],
   [PGSCAN_ANON, 'pgscan_anon'],
   [PGSTEAL_ANON, 'pgsteal_anon'],
   [PGSCAN_ZONE_RECLAIM_FAILED, 'zone_reclaim_failed'],
   [SLABS_SCANNED, 'slabs_scanned'],
+  [KSWAPD_LOW_WMARK_HIT_QUICKLY, 'kswapd_low_wmark_hit_quickly'],
+  [KSWAPD_HIGH_WMARK_HIT_QUICKLY, 'kswapd_high_wmark_hit_quickly'],
+  [PAGEOUTRUN, 'pageoutrun'],
   [PGROTATED, 'pgrotated'],
   [COMPACTISOLATED, 'compact_isolated'],
   [COMPACTSTALL, 'compact_stall'],

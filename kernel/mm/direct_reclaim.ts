@@ -6,13 +6,7 @@
 //
 // Left out: psi, the page that compaction may capture, cpusets' meter of memory pressure, the sleep of workqueues' workers.
 
-import {
-  NR_FREE_PAGES,
-  NR_ZONE_ACTIVE_FILE,
-  NR_ZONE_INACTIVE_FILE,
-  PAGE_ALLOC_COSTLY_ORDER,
-  WMARK_MIN,
-} from '../include/mmzone.ts';
+import { NR_FREE_PAGES, PAGE_ALLOC_COSTLY_ORDER, WMARK_MIN } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -42,6 +36,7 @@ import {
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
 import { drain_all_pages } from './pcp.ts';
+import { zone_reclaimable_pages } from './reclaimable.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_page_state_snapshot } from './vmstat.ts';
 import { __zone_watermark_ok, wmark_pages } from './watermark_check.ts';
@@ -112,13 +107,6 @@ export function* __alloc_pages_direct_reclaim(
   unreserve_highatomic_pageblock(k, ac, false);
   drain_all_pages(k, null);
   return yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
-}
-
-/** Without swap only the file cache can be reclaimed. A zone without any is judged by what is free. */
-function zone_reclaimable_pages(k: Kernel, zone: Zone): number {
-  const file =
-    zone_page_state_snapshot(k, zone, NR_ZONE_INACTIVE_FILE) + zone_page_state_snapshot(k, zone, NR_ZONE_ACTIVE_FILE);
-  return file > 0 ? file : zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
 }
 
 /** Whether reclaim could still bring about enough free pages. If not, all that was held back is given up. */

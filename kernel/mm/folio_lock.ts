@@ -26,6 +26,7 @@ import {
 import { folio_get, folio_set, folio_test } from './folio.ts';
 import { page_index, page_to_nid, page_zone, section_map } from './page.ts';
 import { folio_put, folio_rotate_reclaimable } from './swap.ts';
+import { acct_reclaim_writeback } from './throttle.ts';
 import { __mod_node_page_state, __mod_zone_page_state } from './vmstat.ts';
 
 export class FolioWaitState {
@@ -123,5 +124,6 @@ export function folio_end_writeback(k: Kernel, pfn: pfn_t): void {
   __mod_zone_page_state(k, page_zone(k, pfn), NR_ZONE_WRITE_PENDING, -1);
   __mod_node_page_state(k, pgdat, NR_WRITTEN, 1);
   if ((flags & (1 << PG_waiters)) !== 0) folio_wake_bit(k, pfn, PG_writeback);
+  acct_reclaim_writeback(k, pgdat);
   folio_put(k, pfn);
 }

@@ -360,6 +360,41 @@ export class PgData {
   set flags(bits: number) {
     this.words[this.base + (P.flags >> 2)] = bits;
   }
+  /** Tasks that wait for pages to be written. */
+  get nr_writeback_throttled(): number {
+    return this.words[this.base + (P.nr_writeback_throttled >> 2)]!;
+  }
+  set nr_writeback_throttled(value: number) {
+    this.words[this.base + (P.nr_writeback_throttled >> 2)] = value;
+  }
+  /** The largest block that kswapd has been woken for since it last looked. */
+  get kswapd_order(): number {
+    return this.words[this.base + (P.kswapd_order >> 2)]!;
+  }
+  set kswapd_order(value: number) {
+    this.words[this.base + (P.kswapd_order >> 2)] = value;
+  }
+  /** The highest zone likewise; MAX_NR_ZONES: none. */
+  get kswapd_highest_zoneidx(): number {
+    return this.words[this.base + (P.kswapd_highest_zoneidx >> 2)]!;
+  }
+  set kswapd_highest_zoneidx(value: number) {
+    this.words[this.base + (P.kswapd_highest_zoneidx >> 2)] = value;
+  }
+  /** How often in a row kswapd has freed nothing. */
+  get kswapd_failures(): number {
+    return this.words[this.base + (P.kswapd_failures >> 2)]!;
+  }
+  set kswapd_failures(value: number) {
+    this.words[this.base + (P.kswapd_failures >> 2)] = value;
+  }
+  /** NR_THROTTLED_WRITTEN when the first of them began to wait. */
+  get nr_reclaim_start(): number {
+    return this.get64(P.nr_reclaim_start);
+  }
+  set nr_reclaim_start(pages: number) {
+    this.set64(P.nr_reclaim_start, pages);
+  }
   vm_stat(item: number): number {
     return read64s(this.words, this.base + NR_VM_STAT + 2 * item);
   }

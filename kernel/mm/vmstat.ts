@@ -176,6 +176,12 @@ export function calculate_normal_threshold(managed_pages: number, num_online_cpu
   return Math.min(125, 2 * fls(num_online_cpus) * (1 + fls(mem)));
 }
 
+/** While kswapd is awake: all CPUs together hide no more than lies between two watermarks. */
+export function calculate_pressure_threshold(zone: Zone, num_online_cpus: number): number {
+  const watermark_distance = zone._watermark(WMARK_LOW) - zone._watermark(WMARK_MIN);
+  return Math.min(125, Math.max(1, Math.floor(watermark_distance / num_online_cpus)));
+}
+
 export const zone_stat_threshold = (k: Kernel, zone: Zone, cpu: number): number =>
   s8(k, zonestats(k, zone, cpu) + STAT_THRESHOLD);
 
@@ -208,12 +214,12 @@ export function refresh_zone_stat_thresholds(k: Kernel): void {
 export function set_pgdat_percpu_threshold(
   k: Kernel,
   pgdat: PgData,
-  calculate: (managed_pages: number, num_online_cpus: number) => number,
+  calculate: (zone: Zone, num_online_cpus: number) => number,
 ): void {
   const online = nodes_weight(k.cpus.cpu_online_mask);
   for (const zone of pgdat.node_zones) {
     if (zone.percpu_drift_mark === 0) continue;
-    const threshold = calculate(zone.managed_pages, online);
+    const threshold = calculate(zone, online);
     for (const cpu of for_each_online_cpu(k)) {
       k.hw.ram.set_u8(zonestats(k, zone, cpu) + STAT_THRESHOLD, threshold);
     }

@@ -15,10 +15,10 @@ import type { wait_queue_entry } from './wait.ts';
 export const PF_IDLE = 0x00000002;
 export const PF_EXITING = 0x00000004;
 export const PF_DUMPCORE = 0x00000200;
+export const PF_IO_WORKER = 0x00000010;
 export const PF_SIGNALED = 0x00000400;
 export const PF_MEMALLOC = 0x00000800;
 export const PF_NOFREEZE = 0x00008000;
-/** @public */
 export const PF_KSWAPD = 0x00020000;
 export const PF_MEMALLOC_NOFS = 0x00040000;
 export const PF_MEMALLOC_NOIO = 0x00080000;

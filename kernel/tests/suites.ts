@@ -8,6 +8,7 @@ import { e820_suite } from './e820.ts';
 import type { Suite } from './env.ts';
 import { fallback_suite } from './fallback.ts';
 import { highatomic_suite } from './highatomic.ts';
+import { kswapd_suite } from './kswapd.ts';
 import { lru_suite } from './lru.ts';
 import { memblock_suite } from './memblock.ts';
 import { memcg_suite } from './memcg.ts';
@@ -49,6 +50,7 @@ export const suites: readonly Suite[] = [
   memcg_suite,
   lru_suite,
   sched_suite,
+  kswapd_suite,
   mm_suite,
   mm_swap_suite,
   swap_suite,
