@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { MachineConfig } from '../emu/config/machine_config.ts';
 import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
+import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import { proc_sys_write } from '../kernel/fs/proc/proc_sysctl.ts';
 import { proc_read } from '../kernel/fs/proc/root.ts';
@@ -20,6 +21,7 @@ import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
 import { userPath } from './path.ts';
+import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -52,7 +54,14 @@ export const bootCommand: Command = {
         name: '--cat',
         value: 'FILE',
         choices: [],
-        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, cmdline, sys/vm/NAME or /sys/kernel/tracing/trace instead of the zones',
+        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, swaps, cmdline, sys/vm/NAME or /sys/kernel/tracing/trace instead of the zones',
+        repeatable: true,
+      },
+      {
+        name: '--swap',
+        value: 'SIZE[,rotating][,priority=N]',
+        choices: [],
+        help: 'a disk that is a swap area, such as 512M; switched on once booted',
         repeatable: true,
       },
       {
@@ -84,6 +93,7 @@ export const bootCommand: Command = {
     const sysctls = sysctlsOf(lists.get('--sysctl') ?? []);
     const paths = lists.get('--cat') ?? [];
     const requests = (lists.get('--explain') ?? []).map(explainRequest);
+    const swap = swapOf(lists.get('--swap') ?? []);
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
     if (problem !== null) throw new LabError(problem);
@@ -95,11 +105,13 @@ export const bootCommand: Command = {
       kernel: parseConfigOption(values.get('--config') ?? 'debian'),
       cmdline: values.get('-append') ?? '',
       firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
+      disks: swap.map(({ disk }) => disk),
+      onFirmwareDone: ({ disks }) => disks.forEach(prepareSwap),
       ...onSerial,
     });
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
-    const problems = stopped === null ? setSysctls(kernel, sysctls) : [];
+    const problems = stopped === null ? [...switchSwapOn(kernel, swap), ...setSysctls(kernel, sysctls)] : [];
     const explanations = stopped === null ? requests.map((request) => explainOne(kernel, request, problems)) : [];
     const files = stopped === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
@@ -133,6 +145,11 @@ function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: re
   const explained = explanations.map(({ steps }) => explain_text(steps)).join('\n');
   if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files.join('');
   return explained === '' ? bootSummary(k) : explained;
+}
+
+function swapOf(texts: readonly string[]): SwapSpec[] {
+  if (texts.length > MAX_DISKS) throw new UsageError([`--swap: a machine has at most ${MAX_DISKS} disks`]);
+  return texts.map(parseSwapOption);
 }
 
 /** After an option that neither QEMU has nor we. */

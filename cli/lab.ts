@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import type { MachineConfig } from '../emu/config/machine_config.ts';
+import type { DiskSpec } from '../emu/devices/disk.ts';
 import { createMachine, type Machine } from '../emu/machine.ts';
 import { type FirmwareMode, installFirmware, type Payload, romOf } from '../firmware/install.ts';
 import type { KernelConfig } from '../kernel/config.ts';
@@ -16,6 +17,8 @@ export interface LabSpec {
   /** bios: the CPU runs the ROM from the reset vector. none: TypeScript leaves in RAM what the ROM would. */
   readonly firmware: FirmwareMode;
   readonly recorded?: RecordedReservations;
+  /** In order; the first one is /dev/vda. */
+  readonly disks?: readonly DiskSpec[];
   /** Goes no further than the end of this stage of start_kernel(). */
   readonly until?: string;
   readonly onSerial?: (text: string) => void;
@@ -76,6 +79,7 @@ export function bootLab(spec: LabSpec): Lab {
     ram: spec.machine.layout.ram,
     rom: fitting(() => romOf(spec.machine, payload, spec.firmware)),
     backend: spec.firmware === 'bios' ? 'unicorn' : 'array',
+    disks: spec.disks ?? [],
     ...(spec.onSerial === undefined ? {} : { onSerial: spec.onSerial }),
   });
   lap('machine');
