@@ -21,6 +21,7 @@ import { PanicState } from './lib/taint.ts';
 import { CmaState } from './mm/cma.ts';
 import { CompactionState } from './mm/compaction_state.ts';
 import { FailPageAllocState } from './mm/fail_page_alloc.ts';
+import { FilemapState } from './mm/filemap.ts';
 import { FolioWaitState } from './mm/folio_lock.ts';
 import { HugetlbState } from './mm/hugetlb.ts';
 import { InitOnState } from './mm/init_on.ts';
@@ -109,6 +110,7 @@ export class Kernel {
   readonly lru = new LruState();
   readonly lru_batches = new SwapBatchState();
   readonly user = new UserState();
+  readonly filemap = new FilemapState();
   readonly rmap = new RmapState();
   readonly vmscan = new VmscanState();
   readonly kswapd = new KswapdState();

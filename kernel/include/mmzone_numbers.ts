@@ -103,6 +103,7 @@ export const NR_FILE_MAPPED = 18;
 export const NR_FILE_PAGES = 19;
 export const NR_FILE_DIRTY = 20;
 export const NR_WRITEBACK = 21;
+export const NR_DIRTIED = 31;
 export const NR_WRITTEN = 32;
 export const NR_THROTTLED_WRITTEN = 33;
 export const NR_PAGETABLE = 38;

@@ -24,6 +24,7 @@ import type { Kernel } from '../kernel.ts';
 import { down_read, up_read } from '../locking/rwsem.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { do_fault, wp_page_shared } from './filemap_fault.ts';
 import { folio_get, folio_set } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
 import { vma_alloc_folio } from './mempolicy.ts';
@@ -72,7 +73,7 @@ export function pte_same(k: Kernel, mm: mm_struct, address: number, lo: number, 
 export const vm_normal_page = (lo: number, hi: number): pfn_t => ((lo & PTE_SPECIAL) !== 0 ? -1 : pte_pfn(lo, hi));
 
 /** A page for the task's own contents. @returns -1: no memory */
-const alloc_user_page = (k: Kernel, vma: vm_area_struct, address: number, zero: boolean): Sleeping<pfn_t> =>
+export const alloc_user_page = (k: Kernel, vma: vm_area_struct, address: number, zero: boolean): Sleeping<pfn_t> =>
   vma_alloc_folio(k, zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE, linear_page_index(vma, address));
 
 /** copy_user_highpage(). */
@@ -85,7 +86,7 @@ export function copy_page(k: Kernel, to: pfn_t, from: pfn_t): void {
 }
 
 /** A page that is the task's alone takes its place: mapped, on its way to the LRU lists. */
-function map_new_page(k: Kernel, vma: vm_area_struct, address: number, at: number, pfn: pfn_t): void {
+export function map_new_page(k: Kernel, vma: vm_area_struct, address: number, at: number, pfn: pfn_t): void {
   const words = vma.vm_mm.walk_words;
   page_add_new_anon_rmap(k, pfn, vma, address);
   folio_add_lru(k, pfn);
@@ -190,6 +191,8 @@ export function* do_wp_page(k: Kernel, vma: vm_area_struct, address: number, at:
   if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) {
     const exclusive = ((m[i + PG_FLAGS]! >>> PG_anon_exclusive) & 1) !== 0;
     if (exclusive || only_user(k, pfn, vma)) return wp_page_reuse(k, vma, at);
+  } else if ((vma.vm_flags & (VM_SHARED | VM_WRITE)) === (VM_SHARED | VM_WRITE)) {
+    return yield* wp_page_shared(k, vma, address, lo, hi, pfn);
   }
   folio_get(k, pfn);
   return yield* wp_page_copy(k, vma, address, lo, hi, pfn);
@@ -210,7 +213,10 @@ export function* handle_mm_fault(k: Kernel, vma: vm_area_struct, address: number
   }
   const words = mm.walk_words;
   const lo = words[at]!;
-  if ((lo | words[at + 1]!) === 0) return yield* do_anonymous_page(k, vma, page, flags);
+  if ((lo | words[at + 1]!) === 0) {
+    if (vma.vm_file !== null) return yield* do_fault(k, vma, vma.vm_file, page, flags);
+    return yield* do_anonymous_page(k, vma, page, flags);
+  }
   if (!pte_present(lo)) return yield* do_swap_page(k, vma, page, flags, lo, words[at + 1]!);
   if ((flags & FAULT_FLAG_WRITE) !== 0 && (lo & PTE_RW) === 0) return yield* do_wp_page(k, vma, page, at);
   words[at] = lo | PTE_ACCESSED | ((flags & FAULT_FLAG_WRITE) !== 0 ? PTE_DIRTY : 0);

@@ -7,6 +7,7 @@ import { NR_MM_COUNTERS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE } from '../includ
 import type { phys_addr_t } from '../include/types.ts';
 import { rw_semaphore } from '../locking/rwsem.ts';
 import type { anon_vma, anon_vma_chain } from './anon_vma.ts';
+import type { file } from './filemap.ts';
 import type { mmu_gather } from './mmu_gather.ts';
 
 /** Bits of an entry for a user's page, low word: present, user, accessed. */
@@ -18,6 +19,8 @@ const NX_HI = -0x80000000;
 
 export class vm_area_struct {
   readonly vm_mm: mm_struct;
+  /** Itself: what lists of areas have in common with the chains of an anon_vma. */
+  readonly vma: vm_area_struct = this;
   vm_start: number;
   vm_end: number;
   /** VM_*. */
@@ -27,6 +30,8 @@ export class vm_area_struct {
   prot_hi = 0;
   /** In pages: of the file, or where anonymous memory was first put. */
   vm_pgoff: number;
+  /** What is mapped; null: anonymous memory. */
+  vm_file: file | null = null;
   /** Where new anonymous pages belong; null: there has been none yet. */
   anon_vma: anon_vma | null = null;
   /** What swap_readahead.ts remembers of the last fault that brought a page back; 0: there was none. */
@@ -48,7 +53,9 @@ export class vm_area_struct {
     const { vm_flags } = this;
     const access = vm_flags & (VM_READ | VM_WRITE | VM_EXEC);
     const shared_write = (vm_flags & (VM_SHARED | VM_WRITE)) === (VM_SHARED | VM_WRITE);
-    this.prot_lo = access === 0 ? PAGE_NONE : _PAGE_PRESENT_USER_ACCESSED | (shared_write ? _PAGE_RW : 0);
+    // A page of a file becomes writable once it counts as dirty.
+    const writable = shared_write && this.vm_file === null;
+    this.prot_lo = access === 0 ? PAGE_NONE : _PAGE_PRESENT_USER_ACCESSED | (writable ? _PAGE_RW : 0);
     this.prot_hi = access === 0 || (vm_flags & VM_EXEC) !== 0 ? 0 : NX_HI;
   }
 }

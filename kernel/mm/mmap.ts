@@ -11,6 +11,7 @@ import {
   TASK_SIZE,
   VM_DONTCOPY,
   VM_MAYWRITE,
+  VM_SEQ_READ,
   VM_SHARED,
   VM_WIPEONFORK,
 } from '../include/mm.ts';
@@ -25,11 +26,13 @@ import { copy_process, type TaskBody, type TaskOptions, wake_up_new_task } from 
 import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
 import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON, unlink_anon_vmas } from './anon_vma.ts';
+import { type file, folio_mark_dirty } from './filemap.ts';
 import { vm_normal_page } from './memory.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
 import { page_index, section_map } from './page.ts';
-import { add_mm_counter, mm_counter, page_dup_anon_rmap, page_remove_rmap } from './rmap.ts';
+import { add_mm_counter, mm_counter, page_add_file_rmap, page_dup_anon_rmap, page_remove_rmap } from './rmap.ts';
+import { folio_mark_accessed } from './swap.ts';
 import { swap_duplicate } from './swap_count.ts';
 import { unuse_all } from './swap_unuse.ts';
 import { free_swap_and_cache } from './swapfile.ts';
@@ -37,6 +40,7 @@ import { pte_to_swp_entry, type swp_entry_t, swp_type } from './swapops.ts';
 import {
   free_pgtables,
   PTE_ACCESSED,
+  PTE_DIRTY,
   PTE_RW,
   pgd_alloc,
   pgd_free,
@@ -98,12 +102,50 @@ export function* vm_mmap(k: Kernel, mm: mm_struct, addr: number, size: number, f
   return start;
 }
 
+/**
+ * mmap() of a file, from its page `pgoff` on.
+ * @param flags with VM_SHARED what is written goes to the file, else to pages of the task's own
+ */
+export function* vm_mmap_file(
+  k: Kernel,
+  mm: mm_struct,
+  f: file,
+  pgoff: number,
+  size: number,
+  flags: number,
+): Sleeping<number> {
+  const length = round_up(size, PAGE_SIZE);
+  if (length === 0) return -EINVAL;
+  yield* down_write(k, mm.mmap_lock);
+  const start = get_unmapped_area(mm, length);
+  if (start >= 0) {
+    const vma = new vm_area_struct(mm, start, start + length, flags | VM_MAYWRITE, pgoff);
+    link_file(vma, f);
+    insert_vma(mm, vma);
+  }
+  up_write(k, mm.mmap_lock);
+  return start;
+}
+
+function link_file(vma: vm_area_struct, f: file | null): void {
+  if (f === null) return;
+  vma.vm_file = f;
+  vma.set_page_prot();
+  f.f_inode.i_mapping.i_mmap.push(vma);
+}
+
+function unlink_file(vma: vm_area_struct): void {
+  const areas = vma.vm_file?.f_inode.i_mapping.i_mmap;
+  areas?.splice(areas.indexOf(vma), 1);
+}
+
 /** __split_vma(): what lies above `addr` becomes an area of its own. */
 function split_vma(mm: mm_struct, vma: vm_area_struct, addr: number): void {
   const pgoff = vma.vm_pgoff + (addr - vma.vm_start) / PAGE_SIZE;
   const upper = new vm_area_struct(mm, addr, vma.vm_end, vma.vm_flags, pgoff);
   mm.total_vm -= (vma.vm_end - addr) / PAGE_SIZE;
   vma.vm_end = addr;
+  link_file(upper, vma.vm_file);
   upper.anon_vma = vma.anon_vma;
   anon_vma_clone(upper, vma);
   insert_vma(mm, upper);
@@ -148,7 +190,10 @@ function* unmap_region(
     yield* unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
     mm.total_vm -= (vma.vm_end - vma.vm_start) / PAGE_SIZE;
   }
-  for (const vma of vmas) unlink_anon_vmas(k, vma);
+  for (const vma of vmas) {
+    unlink_anon_vmas(k, vma);
+    unlink_file(vma);
+  }
   tlb_finish_mmu(k, tlb);
   const start = vmas[0]!.vm_start;
   free_pgtables(k, mm, start, vmas[vmas.length - 1]!.vm_end, floor, ceiling);
@@ -167,7 +212,7 @@ function* unmap_page_range(
   for (let addr = start; addr < end; ) {
     const next = Math.min(end, round_down(addr, PMD_SIZE) + PMD_SIZE);
     const at = pt_walk(k, vma.vm_mm, addr);
-    if (at >= 0) zap_pte_range(k, tlb, vma.vm_mm, at, at + (next - addr) / (PAGE_SIZE / 2));
+    if (at >= 0) zap_pte_range(k, tlb, vma, at, at + (next - addr) / (PAGE_SIZE / 2));
     addr = next;
     if (should_resched(k)) yield* cond_resched(k);
   }
@@ -177,7 +222,8 @@ function* unmap_page_range(
 const PTE_NS = 20;
 
 /** Entries of one table: words from `at` up to `end`. */
-function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, end: number): void {
+function zap_pte_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, at: number, end: number): void {
+  const mm = vma.vm_mm;
   const words = mm.walk_words;
   for (let i = at; i < end; i += 2) {
     const lo = words[i]!;
@@ -192,7 +238,12 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, mm: mm_struct, at: number, en
     const pfn = vm_normal_page(lo, hi);
     if (pfn < 0) continue;
     charge(k, PTE_NS);
-    add_mm_counter(mm, mm_counter(section_map(k.mm, pfn), page_index(pfn)), -1);
+    const counter = mm_counter(section_map(k.mm, pfn), page_index(pfn));
+    if (counter !== MM_ANONPAGES) {
+      if ((lo & PTE_DIRTY) !== 0) folio_mark_dirty(k, pfn);
+      if ((lo & PTE_ACCESSED) !== 0 && (vma.vm_flags & VM_SEQ_READ) === 0) folio_mark_accessed(k, pfn);
+    }
+    add_mm_counter(mm, counter, -1);
     page_remove_rmap(k, pfn);
     if (tlb_remove_page(tlb, pfn)) tlb_flush_mmu(k, tlb);
   }
@@ -223,6 +274,7 @@ export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
     if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
     const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags, mpnt.vm_pgoff);
     const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
+    link_file(vma, mpnt.vm_file);
     if (!wipe) anon_vma_fork(k, vma, mpnt);
     insert_vma(mm, vma);
     if (!wipe && !(yield* copy_page_range(k, vma, mpnt))) {
@@ -276,6 +328,9 @@ function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, add
       if ((m[p + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) {
         page_dup_anon_rmap(m, p);
         add_mm_counter(dst.vm_mm, MM_ANONPAGES, 1);
+      } else {
+        page_add_file_rmap(k, pfn);
+        add_mm_counter(dst.vm_mm, mm_counter(m, p), 1);
       }
     }
     if (cow && (lo & PTE_RW) !== 0) {

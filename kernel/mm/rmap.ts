@@ -3,7 +3,15 @@
 //
 // On reclaim's path: words of RAM, and no object for a page. Left out: large folios, KSM, memory failure, locks.
 
-import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS, VM_LOCKED, VM_SEQ_READ } from '../include/mm.ts';
+import {
+  MM_ANONPAGES,
+  MM_FILEPAGES,
+  MM_SHMEMPAGES,
+  MM_SWAPENTS,
+  VM_LOCKED,
+  VM_SEQ_READ,
+  VM_SHARED,
+} from '../include/mm.ts';
 import {
   PG_FLAGS,
   PG_FLAGS_HI,
@@ -23,12 +31,13 @@ import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT, type anon_vma, PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { folio_mark_dirty, page_file_mapping } from './filemap.ts';
 import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
 import { swap_duplicate } from './swap_count.ts';
 import { swp_entry_of, swp_pte_hi, swp_pte_lo } from './swapops.ts';
-import { PTE_ACCESSED, PTE_DIRTY, pt_walk, pte_pfn, pte_present } from './user_pgtable.ts';
+import { PTE_ACCESSED, PTE_DIRTY, PTE_RW, pt_walk, pte_pfn, pte_present } from './user_pgtable.ts';
 import { __mod_node_page_state } from './vmstat.ts';
 
 const TWO_32 = 2 ** 32;
@@ -86,6 +95,15 @@ export function page_add_anon_rmap(
   m[i + PG_MAPCOUNT] = mapcount;
   if (mapcount === 0) count_mapped(k, m, i, NR_ANON_MAPPED, 1);
   if (mapcount === 0 || exclusive) set_anon_rmap(m, i, vma, address, exclusive);
+}
+
+/** A page of a file gets one more mapping. */
+export function page_add_file_rmap(k: Kernel, pfn: pfn_t): void {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const mapcount = m[i + PG_MAPCOUNT]! + 1;
+  m[i + PG_MAPCOUNT] = mapcount;
+  if (mapcount === 0) count_mapped(k, m, i, NR_FILE_MAPPED, 1);
 }
 
 /** page_move_anon_rmap(): whoever wrote to it has it alone; it moves to his own anon_vma. */
@@ -177,8 +195,30 @@ export function folio_referenced(k: Kernel, pfn: pfn_t): number {
 }
 
 /** The areas that may map a page that is mapped. */
-const mapping_areas = (k: Kernel, m: Int32Array, i: number): readonly { vma: vm_area_struct }[] | null =>
-  (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0 ? (page_anon_vma(k, m, i)?.rb_root ?? null) : null;
+const mapping_areas = (k: Kernel, m: Int32Array, i: number): readonly { readonly vma: vm_area_struct }[] | null =>
+  (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0
+    ? (page_anon_vma(k, m, i)?.rb_root ?? null)
+    : (page_file_mapping(k, m, i)?.i_mmap ?? null);
+
+/**
+ * The page is about to be written: entries of shared areas become clean and read-only, so that the next write to it shows.
+ * @returns whether one of them was dirty, or could have been written through
+ */
+export function page_mkclean(k: Kernel, pfn: pfn_t): boolean {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  if (m[i + PG_MAPCOUNT]! < 0) return false;
+  let cleaned = false;
+  for (const vma of page_file_mapping(k, m, i)?.i_mmap ?? []) {
+    const at = (vma.vm_flags & VM_SHARED) === 0 ? -1 : page_vma_mapped(k, vma, m, i, pfn);
+    if (at < 0) continue;
+    const words = vma.vm_mm.walk_words;
+    if ((words[at]! & (PTE_DIRTY | PTE_RW)) === 0) continue;
+    words[at] = words[at]! & ~(PTE_DIRTY | PTE_RW);
+    cleaned = true;
+  }
+  return cleaned;
+}
 
 // ---- unmapping
 
@@ -227,8 +267,16 @@ function try_to_unmap_one(
   const words = mm.walk_words;
   const lo = words[at]!;
   if ((flags & TTU_IGNORE_MLOCK) === 0 && (vma.vm_flags & VM_LOCKED) !== 0) return false;
-  if ((lo & PTE_DIRTY) !== 0) m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_dirty);
+  if ((lo & PTE_DIRTY) !== 0) folio_mark_dirty(k, pfn);
   update_hiwater_rss(mm);
+  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) === 0) {
+    words[at] = 0;
+    words[at + 1] = 0;
+    add_mm_counter(mm, mm_counter(m, i), -1);
+    page_remove_rmap(k, pfn);
+    folio_put(k, pfn);
+    return true;
+  }
   const page_flags = m[i + PG_FLAGS]!;
   if ((page_flags & (1 << PG_swapbacked)) !== 0) return unmap_to_swap(k, mm, words, at, m, i, pfn);
   const mapcount = m[i + PG_MAPCOUNT]! + 1;

@@ -7,6 +7,7 @@ import { cpuset_suite } from './cpuset.ts';
 import { e820_suite } from './e820.ts';
 import type { Suite } from './env.ts';
 import { fallback_suite } from './fallback.ts';
+import { filemap_suite } from './filemap.ts';
 import { highatomic_suite } from './highatomic.ts';
 import { kswapd_suite } from './kswapd.ts';
 import { lru_suite } from './lru.ts';
@@ -53,6 +54,7 @@ export const suites: readonly Suite[] = [
   kswapd_suite,
   mm_suite,
   mm_swap_suite,
+  filemap_suite,
   swap_suite,
   vmscan_suite,
 ];

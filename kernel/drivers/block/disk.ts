@@ -52,6 +52,7 @@ export const REQ_OP_READ = 0;
 export const REQ_OP_WRITE = 1;
 const REQ_OP_MASK = 0xff;
 export const REQ_SYNC = 1 << 11;
+export const REQ_RAHEAD = 1 << 19;
 export const REQ_SWAP = 1 << 25;
 
 /** Best effort: the class of a task that never asked for another. */

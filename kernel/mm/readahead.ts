@@ -1,0 +1,150 @@
+// Pages of files are read before they are asked for (Linux: mm/readahead.c ondemand_readahead(),
+// page_cache_ra_unbounded()): a window that grows while a file is read in order, and the next one begun before it ends.
+//
+// Left out: large folios, congested devices, what a device's own limit would add to a large request.
+
+import { type bio_end_io, PAGE_SECTORS_SHIFT, REQ_OP_READ, REQ_RAHEAD, submit_bio } from '../drivers/block/disk.ts';
+import { __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { PG_error, PG_readahead, PG_uptodate } from '../include/page_flags.ts';
+import type { pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
+import { type address_space, type file, filemap_add_folio, folio_index, last_index } from './filemap.ts';
+import { folio_clear, folio_set } from './folio.ts';
+import { folio_unlock } from './folio_lock.ts';
+import { alloc_pages_task } from './mempolicy.ts';
+import { page_index, section_map } from './page.ts';
+import { folio_put } from './swap.ts';
+
+const end_read: bio_end_io = (k, _disk, _sector, pfn, error) => {
+  folio_set(k, pfn, error === 0 ? PG_uptodate : PG_error);
+  folio_unlock(k, pfn);
+};
+
+/** Starts to read a page of the cache. Context: it is locked; unlocked once it is read. */
+export function filemap_read_folio(k: Kernel, mapping: address_space, pfn: pfn_t, ahead: boolean): void {
+  const { disk, sector } = mapping.host;
+  const index = folio_index(section_map(k.mm, pfn), page_index(pfn));
+  folio_clear(k, pfn, PG_error);
+  const opf = ahead ? REQ_OP_READ | REQ_RAHEAD : REQ_OP_READ;
+  const at = sector + index * 2 ** PAGE_SECTORS_SHIFT;
+  submit_bio(k, disk, opf, at, 1 << PAGE_SECTORS_SHIFT, pfn, end_read, 0);
+}
+
+/** A new page of the cache, locked, with a reference. @returns -1: no memory, or another was faster */
+export function* filemap_create_folio(k: Kernel, mapping: address_space, index: number, gfp: number): Sleeping<pfn_t> {
+  const pfn = yield* alloc_pages_task(k, gfp, 0);
+  if (pfn < 0) return -1;
+  if (filemap_add_folio(k, mapping, pfn, index) === 0) return pfn;
+  folio_put(k, pfn);
+  return -1;
+}
+
+/** Reads what of [start, start + nr) is not there. @param lookahead so many pages before the end, the next window begins */
+function* page_cache_ra_unbounded(
+  k: Kernel,
+  mapping: address_space,
+  start: number,
+  nr: number,
+  lookahead: number,
+): Sleeping<void> {
+  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
+  const end = Math.min(start + nr, last_index(mapping.host) + 1);
+  for (let index = start; index < end; index++) {
+    if (mapping.i_pages.page(index) >= 0) continue;
+    const pfn = yield* filemap_create_folio(k, mapping, index, gfp);
+    if (pfn < 0) return;
+    if (index === start + nr - lookahead) folio_set(k, pfn, PG_readahead);
+    filemap_read_folio(k, mapping, pfn, true);
+    folio_put(k, pfn);
+  }
+}
+
+function get_init_ra_size(size: number, max: number): number {
+  const rounded = 2 ** Math.ceil(Math.log2(Math.max(1, size)));
+  if (rounded <= max / 32) return rounded * 4;
+  return rounded <= max / 4 ? rounded * 2 : max;
+}
+
+function get_next_ra_size(current: number, max: number): number {
+  if (current < max / 16) return 4 * current;
+  return current <= max / 2 ? 2 * current : max;
+}
+
+/** Pages in a row that are in the cache before `index`. */
+function count_history_pages(mapping: address_space, index: number, max: number): number {
+  let count = 0;
+  while (count < max && index - 1 - count >= 0 && mapping.i_pages.page(index - 1 - count) >= 0) count++;
+  return count;
+}
+
+/** @param marker the page is there, and said that it is time for the next window */
+function* ondemand_readahead(k: Kernel, f: file, index: number, req_size: number, marker: boolean): Sleeping<void> {
+  const { ra } = f;
+  const mapping = f.f_inode.i_mapping;
+  const max = ra.ra_pages;
+  const initial = (): void => {
+    ra.start = index;
+    ra.size = get_init_ra_size(req_size, max);
+    ra.async_size = ra.size > req_size ? ra.size - req_size : ra.size;
+  };
+  const in_order = index === ra.start + ra.size - ra.async_size || index === ra.start + ra.size;
+  if (index === 0) initial();
+  else if (in_order) {
+    ra.start += ra.size;
+    ra.size = get_next_ra_size(ra.size, max);
+    ra.async_size = ra.size;
+  } else if (marker) {
+    let start = index + 1;
+    while (start - index <= max && mapping.i_pages.page(start) >= 0) start++;
+    if (start - index > max) return;
+    ra.start = start;
+    ra.size = get_next_ra_size(start - index + req_size, max);
+    ra.async_size = ra.size;
+  } else if (req_size > max || Math.abs(index - Math.floor(ra.prev_pos / 4096)) <= 1) initial();
+  else {
+    const history = count_history_pages(mapping, index, max);
+    if (history <= req_size) {
+      // A small read somewhere.
+      yield* page_cache_ra_unbounded(k, mapping, index, req_size, 0);
+      return;
+    }
+    ra.start = index;
+    ra.size = Math.min((history >= index ? history * 2 : history) + req_size, max);
+    ra.async_size = 1;
+  }
+  // The window begins here, and its mark would be hit at once: make it two.
+  if (index === ra.start && ra.size === ra.async_size) {
+    const add = get_next_ra_size(ra.size, max);
+    ra.async_size = ra.size + add <= max ? add : Math.floor(max / 2);
+    ra.size = Math.min(max, ra.size + add);
+  }
+  yield* page_cache_ra_unbounded(k, mapping, ra.start, ra.size, ra.async_size);
+}
+
+/** The page at `index` is wanted now, and not there. */
+export function* page_cache_sync_readahead(k: Kernel, f: file, index: number, req_size: number): Sleeping<void> {
+  if (f.ra.ra_pages > 0) yield* ondemand_readahead(k, f, index, req_size, false);
+}
+
+/** A marked page is read. */
+export function* page_cache_async_readahead(
+  k: Kernel,
+  f: file,
+  pfn: pfn_t,
+  index: number,
+  req_size: number,
+): Sleeping<void> {
+  if (f.ra.ra_pages === 0) return;
+  folio_clear(k, pfn, PG_readahead);
+  yield* ondemand_readahead(k, f, index, req_size, true);
+}
+
+/** A fault: pages on both sides. */
+export function* mmap_readaround(k: Kernel, f: file, index: number): Sleeping<void> {
+  const { ra } = f;
+  ra.start = Math.max(0, index - Math.floor(ra.ra_pages / 2));
+  ra.size = ra.ra_pages;
+  ra.async_size = Math.floor(ra.ra_pages / 4);
+  yield* page_cache_ra_unbounded(k, f.f_inode.i_mapping, ra.start, ra.size, ra.async_size);
+}
