@@ -30,6 +30,7 @@ import { swap_setup } from '../mm/swap_sysctl.ts';
 import { pci_iommu_alloc, pci_iommu_init } from '../mm/swiotlb.ts';
 import { vfs_caches_init_early } from '../mm/system_hash.ts';
 import { init_mm_internals, vmstat_update } from '../mm/vmstat.ts';
+import { start_shepherd_timer } from '../mm/vmstat_shepherd.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
 import { hung_task_init } from '../sched/hung_task.ts';
@@ -82,6 +83,7 @@ export const stages: readonly Stage[] = [
   // kernel_init_freeable()
   { name: 'allow_blocking_allocations', run: allow_blocking_allocations },
   { name: 'init_mm_internals', run: init_mm_internals },
+  { name: 'start_shepherd_timer', run: start_shepherd_timer },
   { name: 'smp_init', run: smp_init },
   { name: 'page_alloc_init_late', run: page_alloc_init_late },
   { name: 'page_ext_init', run: page_ext_init },

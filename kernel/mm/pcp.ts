@@ -303,6 +303,11 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
   free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
 }
 
+/** A batch of pages goes back. */
+export function drain_zone_pages(k: Kernel, zone: Zone, c: ZoneCpu): void {
+  free_pcppages_bulk(k, zone, c.words[c.base + PCP_BATCH]!, c, 0);
+}
+
 /** Empties a CPU's lists of a zone. */
 export function drain_pages_zone(k: Kernel, cpu: number, zone: Zone): void {
   const c = zone_cpu(k, zone, cpu);

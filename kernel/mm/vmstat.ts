@@ -1,7 +1,7 @@
 // Counters of zones and nodes (Linux: mm/vmstat.c). Each CPU collects changes in a small diff of its own and hands
 // them on to the zone or node once they pass the stat threshold. The diffs and thresholds lie in the per-cpu areas.
 //
-// Left out: the timer that has diffs folded every second; pressure thresholds.
+// The rounds that hand them on every second are vmstat_shepherd.ts.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
@@ -126,9 +126,10 @@ export function zone_statistics(k: Kernel, preferred_zone: Zone, zone: Zone, nr_
   __count_numa_events(k, zone, zone.nid === numa_node_id(k) ? NUMA_LOCAL : NUMA_OTHER, nr_account);
 }
 
-/** Hands one CPU's diffs on to zones and nodes. */
-function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
+/** Hands one CPU's diffs on to zones and nodes. @returns the zones of which it had any */
+export function refresh_cpu_vm_stats(k: Kernel, cpu: number): Set<Zone> {
   const { ram } = k.hw;
+  const changed = new Set<Zone>();
   for (const zone of for_each_populated_zone(k)) {
     const stats = zonestats(k, zone, cpu);
     for (let item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
@@ -136,6 +137,7 @@ function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
       if (diff === 0) continue;
       ram.set_u8(stats + item, 0);
       zone_page_state_add(k, diff, zone, item);
+      changed.add(zone);
     }
   }
   for (const pgdat of for_each_online_pgdat(k)) {
@@ -147,9 +149,10 @@ function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
       pgdat.add_vm_stat(item, diff);
     }
   }
+  return changed;
 }
 
-/** Linux: vmstat_update(), which each CPU runs every second. Here once boot is done, so that files agree with lists. */
+/** Of all CPUs. Here once boot is done, so that files agree with lists; then every second: vmstat_shepherd.ts. */
 export function vmstat_update(k: Kernel): void {
   for (const cpu of for_each_online_cpu(k)) refresh_cpu_vm_stats(k, cpu);
 }
