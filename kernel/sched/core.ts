@@ -10,7 +10,7 @@ import { EINVAL } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { Heap } from '../lib/heap.ts';
-import { type cpumask_t, node_isset, nodes_intersects, nodes_weight } from '../lib/nodemask.ts';
+import { type cpumask_t, node_isset, nodes_intersects } from '../lib/nodemask.ts';
 import { pr_err } from '../lib/printk.ts';
 import { add_taint, dump_stack_print_info, print_modules, TAINT_WARN } from '../lib/taint.ts';
 import { in_atomic, PREEMPT_OFFSET } from './preempt.ts';
@@ -43,6 +43,8 @@ export class SchedState {
   running: rq | null = null;
   /** SWITCH_*: why the running task gives up its CPU. */
   switching = SWITCH_NONE;
+  /** CPUs that are online, while run() is at it; else empty. */
+  cpus: readonly number[] = [];
   /** By CPU. */
   readonly rqs: rq[] = [];
   readonly timers = new Heap<timer_event>(event_before);
@@ -56,7 +58,11 @@ export class SchedState {
   watchdog_at = 0;
 }
 
-export const nr_cpus = (k: Kernel): number => nodes_weight(k.cpus.cpu_online_mask);
+/** In ascending order. */
+export const online_cpus = (k: Kernel): readonly number[] =>
+  k.sched.cpus.length > 0 ? k.sched.cpus : [...for_each_online_cpu(k)];
+
+export const nr_cpus = (k: Kernel): number => online_cpus(k).length;
 
 export function cpu_rq(k: Kernel, cpu: number): rq {
   const { rqs } = k.sched;
@@ -147,7 +153,8 @@ export function select_task_rq(k: Kernel, task: task_struct): rq {
   const prev = task.cpu;
   let best = -1;
   let cost = Number.POSITIVE_INFINITY;
-  for (const cpu of for_each_online_cpu(k)) {
+  if (cpu_allowed(k, task, prev) && (k.sched.rqs[prev]?.nr_running ?? 0) === 0) return cpu_rq(k, prev);
+  for (const cpu of online_cpus(k)) {
     if (!cpu_allowed(k, task, cpu)) continue;
     const distance = cpu === prev ? 0 : numa_node[cpu] === numa_node[prev] ? 1 : 2;
     // One that waits stays where it ran rather than go to another that is busy as well.

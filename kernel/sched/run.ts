@@ -49,6 +49,7 @@ export function run(k: Kernel, { until, for_ns = Number.POSITIVE_INFINITY }: Run
   if (sched.running !== null) throw new KernelBug('kernel BUG: run() in a task');
   const { current } = k;
   const { cpu } = k.percpu;
+  sched.cpus = [...for_each_online_cpu(k)];
   // From here on printk tells the time.
   k.log.now = () => ktime_get(k);
   const end = ktime_get(k) + for_ns;
@@ -67,6 +68,7 @@ export function run(k: Kernel, { until, for_ns = Number.POSITIVE_INFINITY }: Run
       else if (queue !== null) run_cpu(k, queue, event?.time_ns ?? Number.POSITIVE_INFINITY);
     }
   } finally {
+    sched.cpus = [];
     sched.running = null;
     sched.stop_at = Number.POSITIVE_INFINITY;
     k.current = current;
@@ -194,7 +196,7 @@ function put_prev_task(k: Kernel, queue: rq, task: task_struct): void {
 /** Rather than do nothing, a CPU takes a task over from the busiest. */
 function newidle_balance(k: Kernel, queue: rq): void {
   let busiest: rq | null = null;
-  for (const cpu of for_each_online_cpu(k)) {
+  for (const cpu of k.sched.cpus) {
     const other = k.sched.rqs[cpu];
     if (other === undefined || other.nr_running < 2) continue;
     if (busiest === null || other.nr_running > busiest.nr_running) busiest = other;
