@@ -101,6 +101,9 @@ export function __cpuset_node_allowed(k: Kernel, nid: nid_t, gfp: gfp_t): boolea
   return node_isset(nid, nearest_hardwall_ancestor(task_cs(k, current)).mems_allowed);
 }
 
+export const cpuset_zone_allowed = (k: Kernel, zone: { nid: nid_t }, gfp: gfp_t): boolean =>
+  !cpusets_enabled(k) || __cpuset_node_allowed(k, zone.nid, gfp);
+
 /** To be held against what it is once a request has failed. Context: no change is under way. */
 export const read_mems_allowed_begin = (k: Kernel): number => (cpusets_enabled(k) ? k.current.mems_allowed_seq : 0);
 

@@ -105,3 +105,17 @@ export const gfpflag_names: readonly (readonly [gfp_t, string])[] = [
   [__GFP_KSWAPD_RECLAIM, '__GFP_KSWAPD_RECLAIM'],
   [__GFP_ZEROTAGS, '__GFP_ZEROTAGS'],
 ];
+
+/** How much may be done for a request, as reclaim sees it. */
+export const GFP_RECLAIM_MASK: gfp_t =
+  __GFP_RECLAIM |
+  __GFP_HIGH |
+  __GFP_IO |
+  __GFP_FS |
+  __GFP_NOWARN |
+  __GFP_RETRY_MAYFAIL |
+  __GFP_NOFAIL |
+  __GFP_NORETRY |
+  __GFP_MEMALLOC |
+  __GFP_NOMEMALLOC |
+  __GFP_ATOMIC;

@@ -95,6 +95,7 @@ export const NR_INACTIVE_FILE = 2;
 export const NR_ACTIVE_FILE = 3;
 export const NR_UNEVICTABLE = 4;
 export const NR_SLAB_RECLAIMABLE_B = 5;
+export const NR_ISOLATED_ANON = 7;
 export const WORKINGSET_REFAULT_BASE = 10;
 export const WORKINGSET_ACTIVATE_BASE = 12;
 export const WORKINGSET_RESTORE_BASE = 14;
@@ -108,6 +109,8 @@ export const NR_WRITTEN = 32;
 export const NR_THROTTLED_WRITTEN = 33;
 export const NR_PAGETABLE = 38;
 export const NR_SWAPCACHE = 40;
+export const NR_VMSCAN_WRITE = 29;
+export const NR_VMSCAN_IMMEDIATE = 30;
 /** enum node_stat_item has 43 members with SWAP and NUMA_BALANCING. */
 export const NR_VM_NODE_STAT_ITEMS = 43;
 

@@ -21,6 +21,7 @@ import { SWAP_CLUSTER_MAX } from './isolate_lru.ts';
 import { node_reclaim_state } from './kswapd_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { scan_control } from './scan_control.ts';
+import { snapshot_refaults } from './shrink_node.ts';
 import { allow_direct_reclaim } from './throttle.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_watermark_ok_safe } from './watermark_check.ts';
@@ -145,5 +146,6 @@ export function* balance_pgdat(k: Kernel, pgdat: PgData, order: number, highest_
       zone.watermark_boost -= Math.min(zone.watermark_boost, run.zone_boosts[zone.idx]!);
     }
   }
+  snapshot_refaults(k, null, pgdat);
   return run.sc.order;
 }

@@ -1,7 +1,9 @@
 // Whether compaction could help (Linux: mm/compaction.c compaction_suitable(), mm/vmstat.c fragmentation_index()): not where
 // a block is there already, nor where there are too few free pages to move others to.
 
+import { __GFP_IO } from '../include/gfp_types.ts';
 import { MAX_ORDER, NR_FREE_PAGES, PAGE_ALLOC_COSTLY_ORDER, WMARK_LOW, WMARK_MIN } from '../include/mmzone.ts';
+import type { gfp_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { ALLOC_CMA, ALLOC_WMARK_MASK, COMPACT_CONTINUE, COMPACT_SKIPPED, COMPACT_SUCCESS } from './internal.ts';
@@ -11,6 +13,9 @@ import { __zone_watermark_ok, wmark_pages, zone_watermark_ok } from './watermark
 
 /** Room that compaction needs, in pages: twice the block. */
 export const compact_gap = (order: number): number => 2 << order;
+
+/** Compaction migrates pages, which may mean to write them. */
+export const gfp_compaction_allowed = (gfp: gfp_t): boolean => (gfp & __GFP_IO) !== 0;
 
 /** compact_memory asks for all that can be done. */
 const is_via_compact_memory = (order: number): boolean => order === -1;

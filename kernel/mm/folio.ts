@@ -30,3 +30,12 @@ export function folio_get(k: Kernel, pfn: pfn_t): void {
   const i = page_index(pfn) + PG_REFCOUNT;
   m[i] = m[i]! + 1;
 }
+
+/** @returns whether it had the flag */
+export function folio_test_clear(k: Kernel, pfn: pfn_t, flag: number): boolean {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn) + PG_FLAGS;
+  const flags = m[i]!;
+  m[i] = flags & ~(1 << flag);
+  return ((flags >>> flag) & 1) !== 0;
+}

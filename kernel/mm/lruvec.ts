@@ -37,6 +37,7 @@ import {
 import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
 import { PAGE_OFFSET_HI, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import { type PgData, read64, write64 } from './mmzone.ts';
 import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { init_list_head, is_page_pointer, type ListOwner, list_add, list_add_tail, list_del } from './page_list.ts';
@@ -121,6 +122,10 @@ export const folio_lruvec = (k: Kernel, pfn: pfn_t): Lruvec =>
 
 /** A counter of enum node_stat_item, of the lruvec's own pages. */
 export const lruvec_page_state = (lruvec: Lruvec, item: number): number => node_page_state_pages(lruvec.pgdat, item);
+
+/** Differs from Linux: a memory cgroup has no lists of its own. */
+export const mem_cgroup_lruvec = (k: Kernel, _memcg: mem_cgroup | null, pgdat: PgData): Lruvec =>
+  k.lru.lruvecs[pgdat.node_id]!;
 
 /** The list that a page with these flags belongs on. */
 export const folio_lru_list = (flags: number): number =>

@@ -27,8 +27,8 @@ import { node_page_state_pages } from './vmstat.ts';
 
 // vm.zone_reclaim_mode
 const RECLAIM_ZONE = 1;
-const RECLAIM_WRITE = 2;
-const RECLAIM_UNMAP = 4;
+export const RECLAIM_WRITE = 2;
+export const RECLAIM_UNMAP = 4;
 
 // What node_reclaim() comes to
 export const NODE_RECLAIM_NOSCAN = -2;

@@ -1,10 +1,18 @@
-// What one run of reclaim is after, and how far it has come (Linux: mm/vmscan.c struct scan_control).
+// What one run of reclaim is after, and how far it has come (Linux: mm/vmscan.c struct scan_control, struct
+// reclaim_stat).
 //
 // Left out: demotion to slower memory, hibernation.
 
 import type { gfp_t } from '../include/types.ts';
 import type { nodemask_t } from '../lib/nodemask.ts';
 import type { mem_cgroup } from './memcontrol.ts';
+
+/** At priority p a 2^p-th part of each list is scanned. */
+export const DEF_PRIORITY = 12;
+
+// Bits of may_deactivate
+export const DEACTIVATE_ANON = 1;
+export const DEACTIVATE_FILE = 2;
 
 /** Pages since the node was last begun with. */
 class ScanCounts {
@@ -58,4 +66,33 @@ export class scan_control {
   nr_scanned = 0;
   nr_reclaimed = 0;
   readonly nr = new ScanCounts();
+}
+
+/** What shrink_folio_list() found, in pages. */
+export class reclaim_stat {
+  nr_dirty = 0;
+  nr_unqueued_dirty = 0;
+  nr_congested = 0;
+  nr_writeback = 0;
+  nr_immediate = 0;
+  nr_pageout = 0;
+  nr_activate_anon = 0;
+  nr_activate_file = 0;
+  nr_ref_keep = 0;
+  nr_unmap_fail = 0;
+  nr_lazyfree_fail = 0;
+
+  clear(): void {
+    this.nr_dirty = 0;
+    this.nr_unqueued_dirty = 0;
+    this.nr_congested = 0;
+    this.nr_writeback = 0;
+    this.nr_immediate = 0;
+    this.nr_pageout = 0;
+    this.nr_activate_anon = 0;
+    this.nr_activate_file = 0;
+    this.nr_ref_keep = 0;
+    this.nr_unmap_fail = 0;
+    this.nr_lazyfree_fail = 0;
+  }
 }

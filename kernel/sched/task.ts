@@ -22,6 +22,8 @@ export const PF_NOFREEZE = 0x00008000;
 export const PF_KSWAPD = 0x00020000;
 export const PF_MEMALLOC_NOFS = 0x00040000;
 export const PF_MEMALLOC_NOIO = 0x00080000;
+/** It writes for others: to let it wait for writeback would be to let it wait for itself. */
+export const PF_LOCAL_THROTTLE = 0x00100000;
 export const PF_KTHREAD = 0x00200000;
 export const PF_NO_SETAFFINITY = 0x04000000;
 export const PF_MEMALLOC_PIN = 0x10000000;

@@ -1,17 +1,35 @@
 // Self tests of reclaim's parts: pages taken off the LRU lists, caches asked to shrink, when compaction could help.
 
 import { __GFP_DIRECT_RECLAIM, __GFP_MEMALLOC, GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../include/gfp_types.ts';
+import { MM_ANONPAGES, MM_SWAPENTS, VM_READ, VM_WRITE } from '../include/mm.ts';
 import {
   LRU_INACTIVE_ANON,
   LRU_INACTIVE_FILE,
   MAX_NR_ZONES,
+  NR_ACTIVE_ANON,
+  NR_ANON_MAPPED,
+  NR_INACTIVE_ANON,
   NR_INACTIVE_FILE,
+  NR_ISOLATED_ANON,
+  NR_SWAPCACHE,
+  NR_WRITEBACK,
   ZONE_DMA,
   ZONE_MOVABLE,
 } from '../include/mmzone.ts';
 import { PG_active, PG_lru, PG_swapbacked } from '../include/page_flags.ts';
+import { SWAP_SLOTS_CACHE_SIZE } from '../include/swap.ts';
 import type { pfn_t } from '../include/types.ts';
-import { PGSCAN_SKIP, SLABS_SCANNED } from '../include/vm_event_item.ts';
+import { PAGE_SIZE } from '../include/types.ts';
+import {
+  PGSCAN_ANON,
+  PGSCAN_DIRECT,
+  PGSCAN_KSWAPD,
+  PGSCAN_SKIP,
+  PGSTEAL_DIRECT,
+  PGSTEAL_KSWAPD,
+  PSWPOUT,
+  SLABS_SCANNED,
+} from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
 import { compaction_suitable, fragmentation_index } from '../mm/compaction_suitable.ts';
@@ -24,10 +42,13 @@ import {
   isolate_lru_folios,
   move_folios_to_lru,
 } from '../mm/isolate_lru.ts';
+import { kswapd_init } from '../mm/kswapd.ts';
 import { lruvec_lru_size, lruvec_page_state } from '../mm/lruvec.ts';
+import { mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
 import { page_count, page_zone } from '../mm/page.ts';
 import { __alloc_pages, __free_pages } from '../mm/page_alloc.ts';
 import { drain_all_pages } from '../mm/pcp.ts';
+import { start_reclaim } from '../mm/reclaim.ts';
 import { scan_control } from '../mm/scan_control.ts';
 import {
   register_shrinker,
@@ -37,12 +58,33 @@ import {
   shrinker,
   unregister_shrinker,
 } from '../mm/shrinker.ts';
-import { folio_add_lru, folio_put, lru_add_drain } from '../mm/swap.ts';
+import { folio_add_lru, folio_put, lru_add_drain, lru_add_drain_all } from '../mm/swap.ts';
+import { si_swapinfo } from '../mm/swapfile.ts';
+import { user_read, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
-import { vmstat_update } from '../mm/vmstat.ts';
-import { not_sleeping } from '../sched/sleeping.ts';
+import { global_node_page_state, vmstat_update } from '../mm/vmstat.ts';
+import { cond_resched } from '../sched/core.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite } from './env.ts';
+import { in_task, machine_with_area, settle } from './swap_area.ts';
+
+const AT = 0x10000000;
+const at = (n: number): number => AT + n * PAGE_SIZE;
+
+/** Has a task do something with each page and the bytes that mark it. @returns how often that came to anything but 0 */
+function for_each_page(k: Kernel, pages: number, what: (n: number, word: Uint8Array) => Sleeping<number>): number {
+  const word = new Uint8Array(4);
+  return in_task(k, function* () {
+    let failed = 0;
+    for (let n = 0; n < pages; n++) {
+      new DataView(word.buffer).setUint32(0, n * 2654435761);
+      if ((yield* what(n, word)) !== 0) failed++;
+      yield* cond_resched(k);
+    }
+    return failed;
+  });
+}
 
 const GFP_QUIET = GFP_KERNEL & ~__GFP_DIRECT_RECLAIM;
 
@@ -184,6 +226,55 @@ export const vmscan_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'of use', compaction_suitable(k, zone, order, 0, zone.idx), COMPACT_CONTINUE);
       k.compaction.sysctl_extfrag_threshold = 1000;
       KUNIT_EXPECT_EQ(test, 'not in pieces enough', compaction_suitable(k, zone, order, 0, zone.idx), COMPACT_SKIPPED);
+    }),
+    KUNIT_CASE('more_than_there_is', (test) => {
+      const k = machine_with_area(test, 8192);
+      kswapd_init(k);
+      start_reclaim(k);
+      const pages = 17_000;
+      KUNIT_EXPECT_TRUE(test, 'more than memory', pages > k.mm.totalram_pages);
+      const mm = in_task(k, function* () {
+        const made = (yield* mm_alloc(k))!;
+        yield* vm_mmap(k, made, AT, pages * PAGE_SIZE, VM_READ | VM_WRITE);
+        return made;
+      });
+      KUNIT_EXPECT_EQ(
+        test,
+        'faults that failed',
+        for_each_page(k, pages, (n, word) => user_write(k, mm, at(n), word)),
+        0,
+      );
+      vmstat_update(k);
+      const events = all_vm_events(k);
+      KUNIT_EXPECT_TRUE(test, 'kswapd does most', events[PGSTEAL_KSWAPD]! > events[PGSTEAL_DIRECT]!);
+      KUNIT_EXPECT_EQ(
+        test,
+        'all of it anonymous',
+        events[PGSCAN_ANON],
+        events[PGSCAN_KSWAPD]! + events[PGSCAN_DIRECT]!,
+      );
+      KUNIT_EXPECT_TRUE(test, 'written', events[PSWPOUT]! >= mm.rss_stat[MM_SWAPENTS]!);
+      KUNIT_EXPECT_EQ(test, 'here or there', mm.rss_stat[MM_ANONPAGES]! + mm.rss_stat[MM_SWAPENTS]!, pages);
+
+      const found = new Uint8Array(4);
+      const wrong = for_each_page(k, pages, function* (n, word) {
+        yield* user_read(k, mm, at(n), found);
+        return found.every((byte, i) => byte === word[i]) ? 0 : 1;
+      });
+      KUNIT_EXPECT_EQ(test, 'pages with other contents', wrong, 0);
+      in_task(k, () => mmput(k, mm));
+      settle(k);
+      lru_add_drain_all(k);
+      vmstat_update(k);
+      const left = [NR_INACTIVE_ANON, NR_ACTIVE_ANON, NR_ISOLATED_ANON, NR_ANON_MAPPED, NR_SWAPCACHE, NR_WRITEBACK];
+      KUNIT_EXPECT_EQ(
+        test,
+        'nothing is left',
+        left.map((item) => global_node_page_state(k, item)),
+        [0, 0, 0, 0, 0, 0],
+      );
+      const { freeswap, totalswap } = si_swapinfo(k);
+      KUNIT_EXPECT_TRUE(test, 'nor in swap, but for what a CPU keeps', totalswap - freeswap <= SWAP_SLOTS_CACHE_SIZE);
     }),
   ],
 };

@@ -1,0 +1,30 @@
+// Reclaim goes to work: from here on the page allocator and kswapd can have pages freed.
+//
+// Until then, while the system boots and where nobody runs tasks, a request takes what there is.
+
+import type { Kernel } from '../kernel.ts';
+import { COMPACT_SKIPPED } from './internal.ts';
+import { wakeup_kswapd } from './kswapd.ts';
+import type { ReclaimHooks } from './page_alloc_state.ts';
+import { age_active_anon } from './shrink_lruvec.ts';
+import { shrink_node } from './shrink_node.ts';
+import { __node_reclaim, try_to_free_mem_cgroup_pages, try_to_free_pages } from './try_to_free_pages.ts';
+
+const hooks: ReclaimHooks = {
+  wakeup_kswapd,
+  try_to_free_pages,
+  try_to_compact_pages: () => COMPACT_SKIPPED,
+  node_reclaim: __node_reclaim,
+  try_to_free_mem_cgroup_pages: (k, memcg, nr_pages, gfp) =>
+    try_to_free_mem_cgroup_pages(k, memcg, nr_pages, gfp, true),
+  mem_cgroup_out_of_memory: () => false,
+  out_of_memory: () => false,
+};
+
+export function start_reclaim(k: Kernel): void {
+  k.page_alloc.reclaim = hooks;
+  k.kswapd.shrink = {
+    shrink_node,
+    kswapd_age_node: (_k, pgdat, sc) => age_active_anon(_k, _k.lru.lruvecs[pgdat.node_id]!, sc),
+  };
+}
