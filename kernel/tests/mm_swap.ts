@@ -3,30 +3,25 @@
 
 import { disk_inject, lookup_disk } from '../drivers/block/disk.ts';
 import { MM_ANONPAGES, MM_SWAPENTS, VM_READ, VM_WRITE } from '../include/mm.ts';
-import { PG_MAPCOUNT, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_MAPCOUNT } from '../include/mm_types.ts';
 import { NR_ANON_MAPPED, NR_SWAPCACHE } from '../include/mmzone.ts';
-import { PG_anon_exclusive, PG_dirty } from '../include/page_flags.ts';
+import { PG_anon_exclusive } from '../include/page_flags.ts';
 import { EIO, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGMAJFAULT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_EXPECT_EQ, KUNIT_EXPECT_FALSE, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
-import { folio_clear, folio_get, folio_test } from '../mm/folio.ts';
-import { folio_lock, folio_unlock, folio_wait_writeback } from '../mm/folio_lock.ts';
+import { folio_test } from '../mm/folio.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { dup_mm, mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
-import { swap_writepage } from '../mm/page_io.ts';
-import { try_to_unmap } from '../mm/rmap.ts';
-import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
-import { __delete_from_swap_cache, add_to_swap, folio_swap_entry } from '../mm/swap_state.ts';
-import { put_swap_folio, si_swapinfo } from '../mm/swapfile.ts';
+import { folio_put } from '../mm/swap.ts';
+import { si_swapinfo } from '../mm/swapfile.ts';
 import { swapoff } from '../mm/swapoff.ts';
 import { user_access, user_read, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
 import { global_node_page_state, vmstat_update } from '../mm/vmstat.ts';
-import { workingset_eviction } from '../mm/workingset.ts';
-import type { Sleeping } from '../sched/sleeping.ts';
 import type { Suite, Test } from './env.ts';
+import { page_out, write_out } from './page_out.ts';
 import { in_task, machine_with_area } from './swap_area.ts';
 
 const AT = 0x10000000;
@@ -61,32 +56,7 @@ function read(k: Kernel, mm: mm_struct, va: number, size: number): string {
 const page_at = (k: Kernel, mm: mm_struct, va: number): pfn_t =>
   Math.floor(in_task(k, () => user_access(k, mm, va, false)) / PAGE_SIZE);
 
-/** What reclaim does with a page, up to where it is written. */
-function* write_out(k: Kernel, pfn: pfn_t): Sleeping<void> {
-  lru_add_drain_all(k);
-  folio_get(k, pfn);
-  yield* folio_lock(k, pfn);
-  add_to_swap(k, pfn);
-  try_to_unmap(k, pfn, 0);
-  folio_clear(k, pfn, PG_dirty);
-  swap_writepage(k, pfn);
-  yield* folio_wait_writeback(k, pfn);
-}
-
-/** And up to where it is gone. */
-function page_out(k: Kernel, pfn: pfn_t): void {
-  in_task(k, function* () {
-    yield* write_out(k, pfn);
-    yield* folio_lock(k, pfn);
-    const entry = folio_swap_entry(k, pfn);
-    __delete_from_swap_cache(k, pfn, entry, workingset_eviction(k, pfn));
-    put_swap_folio(k, entry);
-    section_map(k.mm, pfn)[page_index(pfn) + PG_REFCOUNT]!--;
-    folio_unlock(k, pfn);
-    folio_put(k, pfn);
-  });
-}
-
+const out = (k: Kernel, pfn: pfn_t): void => in_task(k, () => page_out(k, pfn));
 const mapcount = (k: Kernel, pfn: pfn_t): number => section_map(k.mm, pfn)[page_index(pfn) + PG_MAPCOUNT]! + 1;
 const rss = ({ rss_stat }: mm_struct): number[] => [rss_stat[MM_ANONPAGES]!, rss_stat[MM_SWAPENTS]!];
 const fork = (k: Kernel, mm: mm_struct): mm_struct => in_task(k, () => dup_mm(k, mm))!;
@@ -106,7 +76,7 @@ export const mm_swap_suite: Suite = {
     KUNIT_CASE('out_and_in', (test) => {
       const { k, mm } = space(test);
       write(k, mm, AT, 'kept in swap');
-      page_out(k, page_at(k, mm, AT));
+      out(k, page_at(k, mm, AT));
       KUNIT_EXPECT_EQ(test, 'pages and entries', rss(mm), [0, 1]);
       KUNIT_EXPECT_EQ(test, 'mapped', node_stat(k, NR_ANON_MAPPED), 0);
       KUNIT_EXPECT_EQ(test, 'read back', read(k, mm, AT, 12), 'kept in swap');
@@ -121,7 +91,7 @@ export const mm_swap_suite: Suite = {
     KUNIT_CASE('written_at_once', (test) => {
       const { k, mm } = space(test);
       write(k, mm, AT, 'abc');
-      page_out(k, page_at(k, mm, AT));
+      out(k, page_at(k, mm, AT));
       write(k, mm, AT, 'x');
       KUNIT_EXPECT_EQ(test, 'contents', read(k, mm, AT, 3), 'xbc');
       KUNIT_EXPECT_EQ(test, 'in the swap cache', node_stat(k, NR_SWAPCACHE), 0);
@@ -139,7 +109,7 @@ export const mm_swap_suite: Suite = {
     KUNIT_CASE('fork_of_swapped', (test) => {
       const { k, mm } = space(test);
       write(k, mm, AT, 'both');
-      page_out(k, page_at(k, mm, AT));
+      out(k, page_at(k, mm, AT));
       const child = fork(k, mm);
       KUNIT_EXPECT_EQ(
         test,
@@ -162,7 +132,7 @@ export const mm_swap_suite: Suite = {
       write(k, mm, AT, 'ours');
       const child = fork(k, mm);
       const pfn = page_at(k, mm, AT);
-      page_out(k, pfn);
+      out(k, pfn);
       KUNIT_EXPECT_EQ(
         test,
         'entries',
@@ -178,7 +148,7 @@ export const mm_swap_suite: Suite = {
     KUNIT_CASE('exit', (test) => {
       const { k, mm } = space(test);
       for (let n = 0; n < 8; n++) write(k, mm, AT + n * PAGE_SIZE, 'x');
-      for (let n = 0; n < 8; n++) page_out(k, page_at(k, mm, AT + n * PAGE_SIZE));
+      for (let n = 0; n < 8; n++) out(k, page_at(k, mm, AT + n * PAGE_SIZE));
       KUNIT_EXPECT_TRUE(test, 'in use', used(k) >= 8);
       // Some in swap, some in the swap cache, some back for good.
       read(k, mm, AT, 1);
@@ -191,7 +161,7 @@ export const mm_swap_suite: Suite = {
     KUNIT_CASE('cannot_be_read', (test) => {
       const { k, mm } = space(test);
       write(k, mm, AT, 'lost');
-      page_out(k, page_at(k, mm, AT));
+      out(k, page_at(k, mm, AT));
       disk_inject(k, lookup_disk(k, '/dev/vda')!, { read: 1000000 });
       KUNIT_EXPECT_EQ(test, 'SIGBUS', read(k, mm, AT, 4), String(-EIO));
       KUNIT_EXPECT_EQ(test, 'the entry stays', rss(mm), [0, 1]);
@@ -199,7 +169,7 @@ export const mm_swap_suite: Suite = {
     KUNIT_CASE('swapoff', (test) => {
       const { k, mm } = space(test);
       for (let n = 0; n < 20; n++) write(k, mm, AT + n * PAGE_SIZE, `page ${n}`);
-      for (let n = 0; n < 20; n++) page_out(k, page_at(k, mm, AT + n * PAGE_SIZE));
+      for (let n = 0; n < 20; n++) out(k, page_at(k, mm, AT + n * PAGE_SIZE));
       const child = fork(k, mm);
       KUNIT_EXPECT_EQ(
         test,
