@@ -1,7 +1,7 @@
 // Self tests of swap areas: how they are switched on, who gets which page of them, what counts say, and what goes through
 // the disk.
 
-import { disk_inject } from '../drivers/block/disk.ts';
+import { blk_queue_full, disk_inject, REQ_OP_READ, submit_bio } from '../drivers/block/disk.ts';
 import { proc_read } from '../fs/proc/root.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { VM_READ, VM_WRITE } from '../include/mm.ts';
@@ -525,6 +525,37 @@ export const swap_suite: Suite = {
       const meminfo = proc_read(k, '/proc/meminfo') ?? '';
       KUNIT_EXPECT_EQ(test, 'SwapTotal', /^SwapTotal: +(\d+) kB$/m.exec(meminfo)?.[1], '12004088');
       KUNIT_EXPECT_EQ(test, 'SwapFree', /^SwapFree: +(\d+) kB$/m.exec(meminfo)?.[1], '12003832');
+    }),
+    // The disk takes 256 at a time; the others wait in order.
+    KUNIT_CASE('more_requests_than_the_disk_takes', (test) => {
+      const k = machine_with_area(test, 4000);
+      const disk = k.block.disks[0]!;
+      const pfn = anonymous_page(k);
+      const done: number[] = [];
+      for (let n = 0; n < 1000; n++) {
+        submit_bio(k, disk, REQ_OP_READ, 8 * n, 8, pfn, (_k, _disk, sector) => done.push(sector / 8), 0);
+      }
+      KUNIT_EXPECT_TRUE(test, 'the queue is full', blk_queue_full(disk));
+      settle(k);
+      KUNIT_EXPECT_EQ(test, 'completions', new Set(done).size, 1000);
+      KUNIT_EXPECT_TRUE(
+        test,
+        'in another order',
+        done.some((n, at) => n !== at),
+      );
+      KUNIT_EXPECT_TRUE(test, 'the first ones first', Math.max(...done.slice(0, 100)) < 400);
+      submit_bio(
+        k,
+        disk,
+        REQ_OP_READ,
+        disk.sectors - 7,
+        8,
+        pfn,
+        (_k, _disk, _sector, _pfn, error) => done.push(error),
+        0,
+      );
+      KUNIT_EXPECT_EQ(test, 'beyond the end', done.at(-1), -EIO);
+      KUNIT_EXPECT_EQ(test, 'log', last_line(k), 'vda: rw=0, sector=31993, nr_sectors = 8 limit=32000');
     }),
     KUNIT_CASE('who_waits_for_a_page', (test) => {
       const k = machine_with_area(test, 1000);

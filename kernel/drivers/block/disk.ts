@@ -96,8 +96,9 @@ export class gendisk {
   readonly end_io: bio_end_io[];
   readonly free_tags: Int32Array;
   nr_free_tags: number;
-  /** Those for which there is no tag, in order. */
-  waiting: waiting_bio[] = [];
+  /** Those for which there is no tag, in order: waiting[next_waiting] is the first. */
+  readonly waiting: waiting_bio[] = [];
+  next_waiting = 0;
   readonly tag_wait = new wait_queue_head();
   /** What the registers of these names hold: they rarely change. */
   sector_hi = 0;
@@ -265,12 +266,13 @@ function complete_request(k: Kernel, disk: gendisk, tag: number, error: number):
 
 function start_waiting(k: Kernel, disk: gendisk): void {
   const { waiting } = disk;
-  const nr = Math.min(waiting.length, disk.nr_free_tags);
-  for (let n = 0; n < nr; n++) {
-    const { opf, sector, nr_sectors, pfn, end_io, data } = waiting[n]!;
+  while (disk.next_waiting < waiting.length && disk.nr_free_tags > 0) {
+    const { opf, sector, nr_sectors, pfn, end_io, data } = waiting[disk.next_waiting++]!;
     issue(k, disk, opf, sector, nr_sectors, pfn, end_io, data);
   }
-  if (nr > 0) disk.waiting = waiting.slice(nr);
+  if (disk.next_waiting < waiting.length) return;
+  waiting.length = 0;
+  disk.next_waiting = 0;
 }
 
 function blk_print_req_error(k: Kernel, disk: gendisk, tag: number): void {
