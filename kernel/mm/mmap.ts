@@ -25,7 +25,7 @@ import { cond_resched, should_resched } from '../sched/core.ts';
 import { copy_process, type TaskBody, type TaskOptions, wake_up_new_task } from '../sched/fork.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
-import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON, unlink_anon_vmas } from './anon_vma.ts';
+import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { type file, folio_mark_dirty } from './filemap.ts';
 import { vm_normal_page } from './memory.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
@@ -48,6 +48,7 @@ import {
   pte_alloc,
   pte_present,
 } from './user_pgtable.ts';
+import { link_file, unlink_vma } from './vma_links.ts';
 
 const PMD_SIZE = 2 ** 21;
 
@@ -127,18 +128,6 @@ export function* vm_mmap_file(
   return start;
 }
 
-function link_file(vma: vm_area_struct, f: file | null): void {
-  if (f === null) return;
-  vma.vm_file = f;
-  vma.set_page_prot();
-  f.f_inode.i_mapping.i_mmap.push(vma);
-}
-
-function unlink_file(vma: vm_area_struct): void {
-  const areas = vma.vm_file?.f_inode.i_mapping.i_mmap;
-  areas?.splice(areas.indexOf(vma), 1);
-}
-
 /** __split_vma(): what lies above `addr` becomes an area of its own. */
 function split_vma(mm: mm_struct, vma: vm_area_struct, addr: number): void {
   const pgoff = vma.vm_pgoff + (addr - vma.vm_start) / PAGE_SIZE;
@@ -190,10 +179,7 @@ function* unmap_region(
     yield* unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
     mm.total_vm -= (vma.vm_end - vma.vm_start) / PAGE_SIZE;
   }
-  for (const vma of vmas) {
-    unlink_anon_vmas(k, vma);
-    unlink_file(vma);
-  }
+  for (const vma of vmas) unlink_vma(k, vma);
   tlb_finish_mmu(k, tlb);
   const start = vmas[0]!.vm_start;
   free_pgtables(k, mm, start, vmas[vmas.length - 1]!.vm_end, floor, ceiling);
