@@ -33,7 +33,7 @@ export interface KernelImage {
   /** .data_nosave, between .smp_locks and .bss. */
   readonly nosave_size: number;
   readonly bss_size: number;
-  /** The ID of the first of the page allocator's tracepoints, which the linker gives out. */
+  /** The ID of the first of the page allocator's tracepoints; those of others follow from it. The linker gives them out. */
   readonly kmem_event_id: number;
 }
 

@@ -28,6 +28,7 @@ import {
   wake_up,
   wake_up_interruptible,
 } from '../sched/wait.ts';
+import { trace_mm_vmscan_throttled } from '../trace/events/vmscan.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { for_each_zone_of } from './direct_reclaim.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
@@ -45,6 +46,8 @@ import type { scan_control } from './scan_control.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { __mod_node_page_state, node_page_state_pages, zone_page_state, zone_page_state_snapshot } from './vmstat.ts';
 import { wmark_pages } from './watermark_check.ts';
+
+const TICK_USEC = 1e6 / HZ;
 
 export const current_is_kswapd = (k: Kernel): boolean => (k.current.flags & PF_KSWAPD) !== 0;
 
@@ -126,9 +129,11 @@ export function* reclaim_throttle(k: Kernel, pgdat: PgData, reason: number): Sle
   const head = node_reclaim_state(k, pgdat).reclaim_wait[reason]!;
   const wait = new wait_queue_entry(k.current);
   prepare_to_wait(k, head, TASK_UNINTERRUPTIBLE, wait);
-  yield* schedule_timeout(k, timeouts[reason]!);
+  const timeout = timeouts[reason]!;
+  const left = yield* schedule_timeout(k, timeout);
   finish_wait(k, head, wait);
   if (reason === VMSCAN_THROTTLE_WRITEBACK) pgdat.nr_writeback_throttled--;
+  trace_mm_vmscan_throttled(k, pgdat.node_id, timeout * TICK_USEC, (timeout - left) * TICK_USEC, reason);
 }
 
 /** A page has been written. So many of them, and those who wait for that go on. Linux: acct_reclaim_writeback(). */

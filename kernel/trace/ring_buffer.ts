@@ -4,7 +4,7 @@
 // trace_buf_size= holds fewer of the small ones.
 
 /** Words of a record: event, CPU, pid, time in nanoseconds (low, high), then the event's own fields. */
-const RECORD_WORDS = 12;
+const RECORD_WORDS = 20;
 const R_FIELDS = 5;
 
 export interface TraceRecord {

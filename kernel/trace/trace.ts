@@ -6,9 +6,9 @@
 
 import type { Kernel } from '../kernel.ts';
 import { nodes_weight } from '../lib/nodemask.ts';
-import { kmem_events } from './events/kmem.ts';
+import type { TraceEvent } from './event.ts';
 import type { TraceRecord } from './ring_buffer.ts';
-import { event_format, event_id } from './trace_events.ts';
+import { event_format, event_id, trace_events } from './trace_events.ts';
 
 /** The two columns of a line that say when, for whom, and where; `<idle>` is every CPU's task 0. */
 function print_context(k: Kernel, { pid, cpu, time_ns }: TraceRecord): string {
@@ -21,7 +21,7 @@ function print_context(k: Kernel, { pid, cpu, time_ns }: TraceRecord): string {
 
 /** An event as text: "mm_page_free: page=ffffea0000047a00 pfn=0x11e8 order=0". */
 export function print_event({ event, fields }: TraceRecord): string {
-  const { name, print } = kmem_events[event]!;
+  const { name, print } = trace_events.find(({ id }) => id === event)!;
   return `${name}: ${print(fields)}`;
 }
 
@@ -53,7 +53,9 @@ function trace_pipe_show(k: Kernel): string {
   return text;
 }
 
-const is_on = (k: Kernel, n: number): boolean => ((k.trace.enabled >>> n) & 1) !== 0;
+/** As available_events and set_event list them. */
+const list = (events: readonly TraceEvent[]): string =>
+  events.map(({ system, name }) => `${system}:${name}\n`).join('');
 
 /**
  * Opens a file of tracefs and reads all of it.
@@ -66,13 +68,12 @@ export function tracefs_read(k: Kernel, path: string): string | null {
   const name = path.slice(root.length);
   if (name === 'trace') return trace_show(k);
   if (name === 'trace_pipe') return trace_pipe_show(k);
-  if (name === 'available_events') return kmem_events.map((event) => `kmem:${event.name}\n`).join('');
-  if (name === 'set_event') return kmem_events.map((event, n) => (is_on(k, n) ? `kmem:${event.name}\n` : '')).join('');
-  const file = /^events\/kmem\/(\w+)\/(\w+)$/.exec(name);
-  const n = kmem_events.findIndex((event) => event.name === file?.[1]);
-  const event = kmem_events[n];
+  if (name === 'available_events') return list(trace_events);
+  if (name === 'set_event') return list(trace_events.filter((event) => k.trace.enabled.has(event)));
+  const [, system, event_name, file] = /^events\/(\w+)\/(\w+)\/(\w+)$/.exec(name) ?? [];
+  const event = trace_events.find((one) => one.system === system && one.name === event_name);
   if (event === undefined) return null;
-  if (file![2] === 'format') return event_format(k, event);
-  if (file![2] === 'id') return `${event_id(k, event)}\n`;
-  return file![2] === 'enable' ? `${Number(is_on(k, n))}\n` : null;
+  if (file === 'format') return event_format(k, event);
+  if (file === 'id') return `${event_id(k, event)}\n`;
+  return file === 'enable' ? `${Number(k.trace.enabled.has(event))}\n` : null;
 }

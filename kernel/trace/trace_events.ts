@@ -7,10 +7,13 @@ import { EINVAL } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { memparse } from '../lib/memparse.ts';
 import { pr_warn } from '../lib/printk.ts';
-import { kmem_events, type TraceEvent } from './events/kmem.ts';
+import type { TraceEvent } from './event.ts';
+import { kmem_events } from './events/kmem.ts';
+import { vmscan_events } from './events/vmscan.ts';
 import { RingBuffer } from './ring_buffer.ts';
 
-const SYSTEM = 'kmem';
+/** All that there are, in the order of their IDs. */
+export const trace_events: readonly TraceEvent[] = [...vmscan_events, ...kmem_events];
 
 /** trace_event=[subsystem:]event,... */
 export function setup_trace_event(k: Kernel, value: string): number {
@@ -24,13 +27,13 @@ export function set_buf_size(k: Kernel, value: string): number {
   return 1;
 }
 
-function matches(name: string, spec: string): boolean {
+function matches({ system, name }: TraceEvent, spec: string): boolean {
   const colon = spec.indexOf(':');
-  if (colon < 0) return spec === name || spec === SYSTEM;
+  if (colon < 0) return spec === name || spec === system;
   const any = (text: string): boolean => text === '' || text === '*';
   const sub = spec.slice(0, colon);
   const event = spec.slice(colon + 1);
-  return (any(sub) || sub === SYSTEM) && (any(event) || event === name);
+  return (any(sub) || sub === system) && (any(event) || event === name);
 }
 
 /**
@@ -41,18 +44,16 @@ function matches(name: string, spec: string): boolean {
 export function ftrace_set_clr_event(k: Kernel, spec: string, set: boolean): number {
   const { trace } = k;
   let found = -EINVAL;
-  for (const [n, { name }] of kmem_events.entries()) {
-    if (!matches(name, spec)) continue;
+  for (const event of trace_events) {
+    if (!matches(event, spec)) continue;
     found = 0;
-    if (set) trace.enabled |= 1 << n;
-    else trace.enabled &= ~(1 << n);
+    if (set) trace.enabled.add(event);
+    else trace.enabled.delete(event);
   }
-  if (trace.enabled !== 0) {
-    trace.buffer ??= new RingBuffer(trace.trace_buf_size);
-    k.page_alloc.static_keys |= KEY_TRACE;
-  } else {
-    k.page_alloc.static_keys &= ~KEY_TRACE;
-  }
+  if (trace.enabled.size > 0) trace.buffer ??= new RingBuffer(trace.trace_buf_size);
+  // The page allocator has paths that know of no events.
+  if (kmem_events.some((event) => trace.enabled.has(event))) k.page_alloc.static_keys |= KEY_TRACE;
+  else k.page_alloc.static_keys &= ~KEY_TRACE;
   return found;
 }
 
@@ -86,5 +87,4 @@ export function event_format(k: Kernel, event: TraceEvent): string {
   return `${text}\nprint fmt: ${event.print_fmt}\n`;
 }
 
-export const event_id = (k: Kernel, event: TraceEvent): number =>
-  k.config.image.kmem_event_id + kmem_events.indexOf(event);
+export const event_id = (k: Kernel, event: TraceEvent): number => k.config.image.kmem_event_id + event.id;

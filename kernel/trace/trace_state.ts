@@ -1,5 +1,6 @@
 // What tracing keeps (Linux: kernel/trace/trace.c global_trace).
 
+import type { TraceEvent } from './event.ts';
 import type { Step } from './explain.ts';
 import type { RingBuffer } from './ring_buffer.ts';
 
@@ -7,8 +8,8 @@ import type { RingBuffer } from './ring_buffer.ts';
 const DEFAULT_SIZE = 1441792;
 
 export class TraceState {
-  /** A bit for each event that is on, by its number in the table. */
-  enabled = 0;
+  /** Events that are on. */
+  readonly enabled = new Set<TraceEvent>();
   /** trace_event=: switched on once the allocator works. */
   bootup_event_buf = '';
   trace_buf_size = DEFAULT_SIZE;

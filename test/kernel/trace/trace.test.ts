@@ -5,12 +5,20 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { debian, type KernelConfig, recorder } from '../../../kernel/config.ts';
 import { GFP_ATOMIC, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
+import { WMARK_HIGH } from '../../../kernel/include/mmzone.ts';
 import { KEY_TRACE } from '../../../kernel/include/static_keys.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { node_set } from '../../../kernel/lib/nodemask.ts';
 import { free_unref_page_list } from '../../../kernel/mm/free_unref_list.ts';
+import { kswapd_init, wakeup_kswapd } from '../../../kernel/mm/kswapd.ts';
+import { VMSCAN_THROTTLE_WRITEBACK } from '../../../kernel/mm/kswapd_state.ts';
 import { page_index, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
+import { reclaim_throttle } from '../../../kernel/mm/throttle.ts';
+import { user_mode_thread } from '../../../kernel/sched/fork.ts';
+import { run } from '../../../kernel/sched/run.ts';
 import { kmem_events } from '../../../kernel/trace/events/kmem.ts';
+import { vmscan_events } from '../../../kernel/trace/events/vmscan.ts';
 import { print_event, tracefs_read } from '../../../kernel/trace/trace.ts';
 import {
   ftrace_set_clr_event,
@@ -30,19 +38,22 @@ const trace = (k: Kernel): string => tracefs_read(k, '/sys/kernel/tracing/trace'
 const on = (k: Kernel): string => tracefs_read(k, '/sys/kernel/tracing/set_event')!;
 
 describe('format files', () => {
-  const format = (k: Kernel, name: string): string =>
-    tracefs_read(k, `/sys/kernel/tracing/events/kmem/${name}/format`) ?? '';
+  const format = (k: Kernel, system: string, name: string): string =>
+    tracefs_read(k, `/sys/kernel/tracing/events/${system}/${name}/format`) ?? '';
 
   test("are those of Debian's kernel, byte for byte", () => {
     const k = machine(debian);
     const names = kmem_events.map(({ name }) => name).sort();
-    expect(names.map((name) => format(k, name)).join('\n')).toBe(golden('formats.txt'));
+    expect(names.map((name) => format(k, 'kmem', name)).join('\n')).toBe(golden('formats.txt'));
+    const vmscan = vmscan_events.map(({ name }) => name).sort();
+    expect(vmscan.map((name) => format(k, 'vmscan', name)).join('\n')).toBe(golden('formats-vmscan.txt'));
   });
 
   test('IDs are those of the kernel that runs', () => {
-    const id = (k: Kernel): string => tracefs_read(k, '/sys/kernel/tracing/events/kmem/mm_page_free/id') ?? '';
-    expect(id(machine(debian))).toBe('549\n');
-    expect(id(machine(recorder))).toBe('225\n');
+    const id = (k: Kernel, event: string): string => tracefs_read(k, `/sys/kernel/tracing/events/${event}/id`) ?? '';
+    const ids = (k: Kernel): string[] => [id(k, 'kmem/mm_page_free'), id(k, 'vmscan/mm_vmscan_kswapd_wake')];
+    expect(ids(machine(debian))).toEqual(['549\n', '536\n']);
+    expect(ids(machine(recorder))).toEqual(['225\n', '212\n']);
   });
 
   test('of events that are not here there are none', () => {
@@ -103,6 +114,31 @@ test('a request and a free as Linux would print them', () => {
   );
 });
 
+test('kswapd and those who wait for writeback, in Linux words; the page allocator does not go the slow way for them', () => {
+  const k = machine();
+  ftrace_set_clr_event(k, 'vmscan', true);
+  expect(on(k)).toBe(vmscan_events.map(({ name }) => `vmscan:${name}\n`).join(''));
+  expect(k.page_alloc.static_keys & KEY_TRACE).toBe(0);
+  const pgdat = k.node_data[0]!;
+  const zone = pgdat.node_zones[1]!;
+  node_set(0, k.node_states.N_MEMORY);
+  kswapd_init(k);
+  run(k, {});
+  for (const one of pgdat.node_zones) one.set_watermark(WMARK_HIGH, 2 ** 30);
+  wakeup_kswapd(k, zone, GFP_KERNEL, 2, 1);
+  user_mode_thread(k, 'writer', () => reclaim_throttle(k, pgdat, VMSCAN_THROTTLE_WRITEBACK));
+  run(k, {});
+  const counts = new Map<string, number>();
+  for (const text of traced(k)) counts.set(text, (counts.get(text) ?? 0) + 1);
+  expect([...counts].map(([text, count]) => `${count}: ${text}`)).toEqual([
+    '2: mm_vmscan_kswapd_sleep: nid=0',
+    '1: mm_vmscan_wakeup_kswapd: nid=0 order=2 gfp_flags=GFP_KERNEL',
+    '1: mm_vmscan_kswapd_wake: nid=0 order=2',
+    '15: mm_vmscan_kswapd_wake: nid=0 order=0',
+    '1: mm_vmscan_throttled: nid=0 usec_timeout=100000 usect_delayed=100000 reason=VMSCAN_THROTTLE_WRITEBACK',
+  ]);
+});
+
 test('a request that fails is an event without a page', () => {
   const k = machine();
   ftrace_set_clr_event(k, 'mm_page_alloc', true);
@@ -129,7 +165,7 @@ test('the latest events are kept, and how many there were is said', () => {
   set_buf_size(k, '1');
   ftrace_set_clr_event(k, 'mm_page_free', true);
   const { capacity } = k.trace.buffer!;
-  expect(capacity).toBe(85);
+  expect(capacity).toBe(51);
   const freed: number[] = [];
   for (let i = 0; i < capacity + 7; i++) {
     const pfn = __alloc_pages(k, GFP_KERNEL, i & 1, 0);
