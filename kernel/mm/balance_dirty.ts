@@ -26,7 +26,8 @@ const EXPIRE_INTERVAL = 30 * HZ;
 const MAX_WRITEBACK_PAGES = 1024;
 const PAUSE = HZ / 50;
 
-function wake_flusher(k: Kernel): void {
+/** All that is dirty is to be written. */
+export function wakeup_flusher_threads(k: Kernel): void {
   k.filemap.flush_now = true;
   wake_up_all(k, k.filemap.flusher_wait);
 }
@@ -37,7 +38,7 @@ export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
     const { background, thresh } = global_dirty_limits(k);
     const reclaimable = global_node_page_state(k, NR_FILE_DIRTY);
     const dirty = reclaimable + global_node_page_state(k, NR_WRITEBACK);
-    if (reclaimable > background) wake_flusher(k);
+    if (reclaimable > background) wakeup_flusher_threads(k);
     if (dirty <= thresh || k.current.fatal_signal_pending) return;
     set_current_state(k, TASK_UNINTERRUPTIBLE);
     yield* io_schedule_timeout(k, PAUSE);

@@ -1,9 +1,10 @@
 // What becomes of pages that reclaim has taken off the LRU lists (Linux: mm/vmscan.c shrink_folio_list(),
 // folio_check_references(), pageout(), __remove_mapping()): each is given up, written first, or kept.
 //
-// Left out: large folios, demotion, buffers, pinned pages, cgroup v1's wait for writeback; pages of files are kept.
+// Left out: large folios, demotion, buffers, pinned pages, cgroup v1's wait for writeback.
 // Differs from Linux: pages are in an array, the first one to be looked at first.
 
+import { blk_queue_full, blk_wait_for_tag } from '../drivers/block/disk.ts';
 import { __GFP_FS, __GFP_IO } from '../include/gfp_types.ts';
 import { VM_EXEC, VM_LOCKED } from '../include/mm.ts';
 import { PG_FLAGS, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
@@ -26,6 +27,8 @@ import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_KSWAPD } from '../sched/task.ts';
 import { PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { __filemap_remove_folio, folio_clear_dirty_for_io, page_file_mapping } from './filemap.ts';
+import { filemap_writepage } from './filemap_io.ts';
 import { folio_clear, folio_set, folio_test, folio_test_clear } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
 import { free_unref_page_list } from './free_unref_list.ts';
@@ -85,10 +88,18 @@ function pageout(k: Kernel, pfn: pfn_t, pgdat: PgData, stat: reclaim_stat): numb
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   const flags = m[i + PG_FLAGS]!;
+  const mapping = page_file_mapping(k, m, i);
+  if (mapping === null && (flags & SWAPCACHE) !== SWAPCACHE) return KEEP_LOCKED;
   // One user is ours, one is the cache.
-  if (m[i + PG_REFCOUNT]! - ((flags >>> PG_private) & 1) !== 2 || (flags & SWAPCACHE) !== SWAPCACHE) return KEEP_LOCKED;
-  m[i + PG_FLAGS] = (flags & ~(1 << PG_dirty)) | (1 << PG_reclaim);
-  swap_writepage(k, pfn);
+  if (m[i + PG_REFCOUNT]! - ((flags >>> PG_private) & 1) !== 2) return KEEP_LOCKED;
+  if (mapping === null) {
+    m[i + PG_FLAGS] = (flags & ~(1 << PG_dirty)) | (1 << PG_reclaim);
+    swap_writepage(k, pfn);
+  } else {
+    if (!folio_clear_dirty_for_io(k, pfn)) return PAGE_CLEAN;
+    folio_set(k, pfn, PG_reclaim);
+    filemap_writepage(k, pfn);
+  }
   if (!folio_test(k, pfn, PG_writeback)) folio_clear(k, pfn, PG_reclaim);
   __mod_node_page_state(k, pgdat, NR_VMSCAN_WRITE, 1);
   stat.nr_pageout++;
@@ -96,17 +107,32 @@ function pageout(k: Kernel, pfn: pfn_t, pgdat: PgData, stat: reclaim_stat): numb
   return PAGE_CLEAN;
 }
 
-/** Takes a page that nobody else uses out of the swap cache. @returns whether it could be: its count is 0 */
+/** Takes a page that nobody else uses out of its cache. @returns whether it could be: its count is 0 */
 function __remove_mapping(k: Kernel, pfn: pfn_t): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   const flags = m[i + PG_FLAGS]!;
-  if ((flags & SWAPCACHE) !== SWAPCACHE || m[i + PG_REFCOUNT] !== 2 || (flags & (1 << PG_dirty)) !== 0) return false;
+  const swapcache = (flags & SWAPCACHE) === SWAPCACHE;
+  if (!swapcache && page_file_mapping(k, m, i) === null) return false;
+  if (m[i + PG_REFCOUNT] !== 2 || (flags & (1 << PG_dirty)) !== 0) return false;
   m[i + PG_REFCOUNT] = 0;
+  const shadow = workingset_eviction(k, pfn);
+  if (!swapcache) {
+    __filemap_remove_folio(k, pfn, shadow);
+    return true;
+  }
   const entry = folio_swap_entry(k, pfn);
-  __delete_from_swap_cache(k, pfn, entry, workingset_eviction(k, pfn));
+  __delete_from_swap_cache(k, pfn, entry, shadow);
   put_swap_folio(k, entry);
   return true;
+}
+
+/** The disk that a page under writeback goes to takes no more for now. */
+function* wait_while_congested(k: Kernel, pfn: pfn_t): Sleeping<void> {
+  const mapping = page_file_mapping(k, section_map(k.mm, pfn), page_index(pfn));
+  if (mapping !== null) {
+    if (blk_queue_full(mapping.host.disk)) yield* blk_wait_for_tag(k, mapping.host.disk);
+  } else if (folio_test_swapcache(k, pfn) && swap_write_congested(k, pfn)) yield* swap_write_wait(k, pfn);
 }
 
 /** Swap does not go through a file system, so that __GFP_IO is enough. */
@@ -252,9 +278,7 @@ export function* shrink_folio_list(
     if (result === ACTIVATE_LOCKED) activate(k, pfn, stat);
     if (result !== KEEP) folio_unlock(k, pfn);
     folios.add(pfn);
-    // The disk takes no more for now.
-    const written = result === KEEP && folio_test(k, pfn, PG_writeback) && folio_test_swapcache(k, pfn);
-    if (written && swap_write_congested(k, pfn)) yield* swap_write_wait(k, pfn);
+    if (result === KEEP && folio_test(k, pfn, PG_writeback)) yield* wait_while_congested(k, pfn);
   }
   free_unref_page_list(k, free.reverse());
   __count_vm_events(k, PGACTIVATE, stat.nr_activate_anon + stat.nr_activate_file);

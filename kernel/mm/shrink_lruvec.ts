@@ -29,6 +29,7 @@ import type { Kernel } from '../kernel.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { waitqueue_active, wake_up } from '../sched/wait.ts';
+import { wakeup_flusher_threads } from './balance_dirty.ts';
 import { free_unref_page_list } from './free_unref_list.ts';
 import {
   FolioBatch,
@@ -98,6 +99,8 @@ function* shrink_inactive_list(
   __count_vm_events(k, PGSTEAL_ANON + Number(file), nr_reclaimed);
   lru_note_cost(lruvec, file, stat.nr_pageout);
   free_unref_page_list(k, free.reverse());
+  // Nothing but dirty pages that nobody writes yet.
+  if (stat.nr_unqueued_dirty === nr_taken) wakeup_flusher_threads(k);
 
   const { nr } = sc;
   nr.dirty += stat.nr_dirty;

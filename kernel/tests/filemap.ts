@@ -13,7 +13,7 @@ import {
 } from '../include/mmzone.ts';
 import { HZ } from '../include/sched.ts';
 import { EIO, PAGE_SIZE } from '../include/types.ts';
-import { PGMAJFAULT, PGPGIN } from '../include/vm_event_item.ts';
+import { PGMAJFAULT, PGPGIN, PGSTEAL_ANON } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
 import { __filemap_remove_folio, type file, filemap_get_folio } from '../mm/filemap.ts';
@@ -26,13 +26,15 @@ import {
   truncate_inode_pages,
 } from '../mm/filemap_io.ts';
 import { folio_lock, folio_unlock } from '../mm/folio_lock.ts';
+import { kswapd_init } from '../mm/kswapd.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { mm_alloc, mmput, vm_mmap_file } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
 import { global_dirty_limits } from '../mm/page_writeback.ts';
+import { start_reclaim } from '../mm/reclaim.ts';
 import { folio_referenced, try_to_unmap } from '../mm/rmap.ts';
 import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
-import { user_read, user_write } from '../mm/uaccess.ts';
+import { user_access, user_read, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
 import { global_node_page_state, vmstat_update } from '../mm/vmstat.ts';
 import { workingset_eviction } from '../mm/workingset.ts';
@@ -232,6 +234,62 @@ export const filemap_suite: Suite = {
       folio_put(k, pfn);
       get(k, f, 0, 1);
       KUNIT_EXPECT_EQ(test, 'refaults', stat(k, WORKINGSET_REFAULT_BASE + 1), 1);
+    }),
+    KUNIT_CASE('larger_than_memory', (test) => {
+      const pages = 17_000;
+      const k = swap_machine(test, disks_of(pages));
+      kswapd_init(k);
+      start_reclaim(k);
+      const f = openFile(k, lookup_disk(k, '/dev/vda')!, 0, 0);
+      KUNIT_EXPECT_TRUE(test, 'larger', pages > k.mm.totalram_pages);
+      const wrong = in_task(k, function* () {
+        const page = new Uint8Array(PAGE_SIZE);
+        const words = new Uint32Array(page.buffer);
+        for (let n = 0; n < pages; n++) {
+          words[n % 1024] = n;
+          yield* generic_perform_write(k, f, n * PAGE_SIZE, page);
+          words[n % 1024] = 0;
+        }
+        let bad = 0;
+        for (let n = 0; n < pages; n++) {
+          yield* filemap_read(k, f, n * PAGE_SIZE, page);
+          if (words[n % 1024] !== n) bad++;
+        }
+        return bad;
+      });
+      KUNIT_EXPECT_EQ(test, 'pages with wrong contents', wrong, 0);
+      KUNIT_EXPECT_TRUE(test, 'all written', stat(k, NR_WRITTEN) >= pages - stat(k, NR_FILE_DIRTY));
+      KUNIT_EXPECT_TRUE(test, 'reclaimed', all_vm_events(k)[PGSTEAL_ANON + 1]! > pages / 2);
+      KUNIT_EXPECT_EQ(test, 'fsync', sync(k, f), 0);
+      in_task(k, () => truncate_inode_pages(k, f.f_inode.i_mapping));
+      KUNIT_EXPECT_EQ(test, 'pages left', stat(k, NR_FILE_PAGES), 0);
+    }),
+    // A mapped file that does not fit: what is written through the mapping is not lost when pages are taken away.
+    KUNIT_CASE('mapped_and_larger_than_memory', (test) => {
+      const pages = 17_000;
+      const k = swap_machine(test, disks_of(pages));
+      kswapd_init(k);
+      start_reclaim(k);
+      const f = openFile(k, lookup_disk(k, '/dev/vda')!, 0, pages * PAGE_SIZE);
+      const wrong = in_task(k, function* () {
+        const mm = (yield* mm_alloc(k))!;
+        const at = yield* vm_mmap_file(k, mm, f, 0, pages * PAGE_SIZE, RW | VM_SHARED);
+        for (let n = 0; n < pages; n++) {
+          const pa = yield* user_access(k, mm, at + n * PAGE_SIZE, true);
+          if (pa < 0) return pa;
+          k.hw.ram.set_u32(pa, n + 1);
+        }
+        let bad = 0;
+        for (let n = 0; n < pages; n++) {
+          const pa = yield* user_access(k, mm, at + n * PAGE_SIZE, false);
+          if (pa < 0) return pa;
+          if (k.hw.ram.u32(pa) !== n + 1) bad++;
+        }
+        yield* mmput(k, mm);
+        return bad;
+      });
+      KUNIT_EXPECT_EQ(test, 'pages with wrong contents', wrong, 0);
+      KUNIT_EXPECT_EQ(test, 'mapped', stat(k, NR_FILE_MAPPED), 0);
     }),
   ],
 };
