@@ -33,6 +33,7 @@ import { MemcgState } from './mm/memcontrol.ts';
 import { MmState } from './mm/mm_state.ts';
 import { UserState } from './mm/mm_struct.ts';
 import type { PgData } from './mm/mmzone.ts';
+import { OomState } from './mm/oom_state.ts';
 import { PageAllocState } from './mm/page_alloc_state.ts';
 import { PageDebugState } from './mm/page_debug.ts';
 import { PageOwnerState } from './mm/page_owner.ts';
@@ -121,6 +122,7 @@ export class Kernel {
   readonly hugetlb = new HugetlbState();
   readonly fail_page_alloc = new FailPageAllocState();
   readonly memcg = new MemcgState();
+  readonly oom = new OomState();
   readonly writeback = new WritebackState();
   readonly cpuset: CpusetState;
   readonly block = new BlockState();

@@ -31,6 +31,7 @@ export const KSWAPD_LOW_WMARK_HIT_QUICKLY = 43;
 export const KSWAPD_HIGH_WMARK_HIT_QUICKLY = 44;
 export const PAGEOUTRUN = 45;
 export const PGROTATED = 46;
+export const OOM_KILL = 49;
 export const COMPACTISOLATED = 62;
 export const COMPACTSTALL = 63;
 export const COMPACTFAIL = 64;
@@ -39,8 +40,6 @@ export const HTLB_BUDDY_PGALLOC = 69;
 export const HTLB_BUDDY_PGALLOC_FAIL = 70;
 export const UNEVICTABLE_PGCULLED = 73;
 export const UNEVICTABLE_PGRESCUED = 75;
-export const UNEVICTABLE_PGMLOCKED = 76;
-export const UNEVICTABLE_PGMUNLOCKED = 77;
 export const UNEVICTABLE_PGCLEARED = 78;
 export const SWAP_RA = 104;
 export const SWAP_RA_HIT = 105;
@@ -104,6 +103,7 @@ const checks: readonly (readonly [number, string])[] = [
   [KSWAPD_HIGH_WMARK_HIT_QUICKLY, 'kswapd_high_wmark_hit_quickly'],
   [PAGEOUTRUN, 'pageoutrun'],
   [PGROTATED, 'pgrotated'],
+  [OOM_KILL, 'oom_kill'],
   [COMPACTISOLATED, 'compact_isolated'],
   [COMPACTSTALL, 'compact_stall'],
   [COMPACTFAIL, 'compact_fail'],
@@ -112,8 +112,6 @@ const checks: readonly (readonly [number, string])[] = [
   [HTLB_BUDDY_PGALLOC_FAIL, 'htlb_buddy_alloc_fail'],
   [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
   [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
-  [UNEVICTABLE_PGMLOCKED, 'unevictable_pgs_mlocked'],
-  [UNEVICTABLE_PGMUNLOCKED, 'unevictable_pgs_munlocked'],
   [UNEVICTABLE_PGCLEARED, 'unevictable_pgs_cleared'],
   [SWAP_RA, 'swap_ra'],
   [SWAP_RA_HIT, 'swap_ra_hit'],

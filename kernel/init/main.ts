@@ -20,6 +20,7 @@ import { hugetlb_init } from '../mm/hugetlb.ts';
 import { report_meminit } from '../mm/init_on.ts';
 import { hugepage_init } from '../mm/khugepaged.ts';
 import { kswapd_init } from '../mm/kswapd.ts';
+import { oom_init } from '../mm/oom_reaper.ts';
 import { page_alloc_init_late } from '../mm/page_alloc_late.ts';
 import { init_mem_debugging_and_hardening } from '../mm/page_debug.ts';
 import { page_ext_init } from '../mm/page_ext.ts';
@@ -93,6 +94,7 @@ export const stages: readonly Stage[] = [
   { name: 'cma_init_reserved_areas', run: cma_init_reserved_areas },
   { name: 'init_per_zone_wmark_min', run: init_per_zone_wmark_min },
   { name: 'hung_task_init', run: hung_task_init },
+  { name: 'oom_init', run: oom_init },
   { name: 'hugetlb_init', run: hugetlb_init },
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },

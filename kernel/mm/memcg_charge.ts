@@ -61,7 +61,7 @@ export function refill_stock(k: Kernel, memcg: mem_cgroup, nr_pages: number): vo
   if (stock.nr_pages > MEMCG_CHARGE_BATCH) drain_stock(k, stock);
 }
 
-function mem_cgroup_is_descendant(memcg: mem_cgroup, root: mem_cgroup): boolean {
+export function mem_cgroup_is_descendant(memcg: mem_cgroup, root: mem_cgroup): boolean {
   let at: mem_cgroup | null = memcg;
   while (at !== null && at !== root) at = at.parent;
   return at === root;
@@ -99,7 +99,7 @@ function mem_cgroup_from_counter(memcg: mem_cgroup, counter: page_counter): mem_
   return at;
 }
 
-const mem_cgroup_margin = ({ memory }: mem_cgroup): number => Math.max(0, memory.max - memory.usage);
+export const mem_cgroup_margin = ({ memory }: mem_cgroup): number => Math.max(0, memory.max - memory.usage);
 
 /** @returns whether someone was killed, or is dying already; one who has to die meanwhile does not look for another */
 export function* mem_cgroup_out_of_memory(

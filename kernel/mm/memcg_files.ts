@@ -52,8 +52,3 @@ export function* mem_cgroup_resize_max(k: Kernel, memcg: mem_cgroup, text: strin
   }
   return 0;
 }
-
-/** memory.kmem.usage_in_bytes and MEMCG_KMEM of memory.stat, in pages: with those below. */
-export function memcg_kmem_pages(memcg: mem_cgroup): number {
-  return memcg.children.reduce((pages, child) => pages + memcg_kmem_pages(child), memcg.kmem_pages);
-}

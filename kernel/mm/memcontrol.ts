@@ -8,7 +8,8 @@
 // Left out: pages of users and of the page cache, objects, swap, protection, memory.high; moving charges.
 
 import { __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
-import { PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
+import { PG_FLAGS_HI, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
+import { NODES_PGSHIFT_HI } from '../include/page_flags.ts';
 import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import {
   EBUSY,
@@ -26,9 +27,11 @@ import { in_task } from '../sched/preempt.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_KTHREAD, type task_struct } from '../sched/task.ts';
 import { account_kmem, refill_stock, try_charge_memcg } from './memcg_charge.ts';
+import { memcg_vmstats } from './memcg_stat.ts';
 import { alloc_pages } from './mempolicy.ts';
 import { lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { page_counter } from './page_counter.ts';
+import { __mod_node_page_state } from './vmstat.ts';
 
 const MEMCG_DATA_KMEM = 2;
 const TWO_32 = 2 ** 32;
@@ -38,7 +41,11 @@ const OBJ_CGROUP_SIZE = 64;
 export interface memory_events {
   max: number;
   oom: number;
+  oom_kill: number;
+  oom_group_kill: number;
 }
+
+const no_events = (): memory_events => ({ max: 0, oom: 0, oom_kill: 0, oom_group_kill: 0 });
 
 export class mem_cgroup {
   readonly name: string;
@@ -49,9 +56,14 @@ export class mem_cgroup {
   readonly kmem: page_counter;
   /** MEMCG_KMEM: pages of the kernel's that are charged here, not those of children. */
   kmem_pages = 0;
+  /** The same of other pages, by node_stat_item; and events by name. */
+  readonly vmstats = memcg_vmstats();
+  readonly vm_events = new Map<string, number>();
   /** Of this one and those below; of this one alone. */
-  readonly events: memory_events = { max: 0, oom: 0 };
-  readonly events_local: memory_events = { max: 0, oom: 0 };
+  readonly events = no_events();
+  readonly events_local = no_events();
+  /** memory.oom.group: all of its tasks are killed together. */
+  oom_group = false;
   readonly tasks = new Set<task_struct>();
   objcg: obj_cgroup | null = null;
   /** Those of children that are gone, whose pages are not. */
@@ -134,6 +146,8 @@ export function mem_cgroup_remove(k: Kernel, memcg: mem_cgroup): number {
   parent.children.splice(parent.children.indexOf(memcg), 1);
   memcg.objcg = null;
   memcg.objcg_list.add(objcg);
+  parent.kmem_pages += memcg.kmem_pages;
+  for (const [item, pages] of memcg.vmstats.entries()) parent.vmstats[item]! += pages;
   for (const orphan of memcg.objcg_list) {
     orphan.memcg = parent;
     parent.objcg_list.add(orphan);
@@ -215,6 +229,14 @@ export function __memcg_kmem_uncharge_page(k: Kernel, pfn: pfn_t, order: number)
   m[i + PG_MEMCG_DATA] = 0;
   m[i + PG_MEMCG_DATA_HI] = 0;
   obj_cgroup_put(k, objcg);
+}
+
+/** __mod_lruvec_page_state(): the node's counter, and that of whom the page is charged to. */
+export function mod_lruvec_page_state(k: Kernel, m: Int32Array, i: number, item: number, delta: number): void {
+  __mod_node_page_state(k, k.node_data[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, item, delta);
+  if (m[i + PG_MEMCG_DATA] === 0) return;
+  const objcg = page_objcg(k, m, i);
+  if (objcg !== null) objcg.memcg.vmstats[item]! += delta;
 }
 
 /** A block becomes single pages: each is charged as one. */

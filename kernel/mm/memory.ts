@@ -17,6 +17,7 @@ import {
   VM_WRITE,
 } from '../include/mm.ts';
 import { PG_FLAGS, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { MMF_UNSTABLE } from '../include/oom.ts';
 import { PG_anon_exclusive, PG_lru, PG_uptodate } from '../include/page_flags.ts';
 import { PAGE_SIZE, type pfn_t, round_down } from '../include/types.ts';
 import { PGFAULT, PGREUSE } from '../include/vm_event_item.ts';
@@ -27,8 +28,8 @@ import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { do_fault, wp_page_shared } from './filemap_fault.ts';
 import { folio_get, folio_set } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
+import { count_memcg_event } from './memcg_stat.ts';
 import { vma_alloc_folio } from './mempolicy.ts';
-import { mlock_vma_page, munlock_vma_page } from './mlock.ts';
 import { type mm_struct, type vm_area_struct, vma_lookup } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import {
@@ -73,6 +74,9 @@ export function pte_same(k: Kernel, mm: mm_struct, address: number, lo: number, 
 /** vm_normal_page(): -1 for a page that reverse mapping knows nothing of. */
 export const vm_normal_page = (lo: number, hi: number): pfn_t => ((lo & PTE_SPECIAL) !== 0 ? -1 : pte_pfn(lo, hi));
 
+/** Whether what it reads may be what the OOM killer's reaper has left. */
+const check_stable_address_space = (mm: mm_struct): number => ((mm.flags & MMF_UNSTABLE) !== 0 ? VM_FAULT_SIGBUS : 0);
+
 /** A page for the task's own contents. @returns -1: no memory */
 export const alloc_user_page = (k: Kernel, vma: vm_area_struct, address: number, zero: boolean): Sleeping<pfn_t> =>
   vma_alloc_folio(k, zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE, linear_page_index(vma, address));
@@ -90,7 +94,6 @@ export function copy_page(k: Kernel, to: pfn_t, from: pfn_t): void {
 export function map_new_page(k: Kernel, vma: vm_area_struct, address: number, at: number, pfn: pfn_t): void {
   const words = vma.vm_mm.walk_words;
   page_add_new_anon_rmap(k, pfn, vma, address);
-  mlock_vma_page(k, pfn, vma);
   folio_add_lru(k, pfn);
   const writable = (vma.vm_flags & VM_WRITE) !== 0 ? PTE_RW | PTE_DIRTY : 0;
   words[at] = pte_lo(pfn, vma.prot_lo | writable);
@@ -104,6 +107,8 @@ function* do_anonymous_page(k: Kernel, vma: vm_area_struct, address: number, fla
   if ((flags & FAULT_FLAG_WRITE) === 0) {
     const at = pte_same(k, mm, address, 0, 0);
     if (at < 0) return 0;
+    const unstable = check_stable_address_space(mm);
+    if (unstable !== 0) return unstable;
     mm.walk_words[at] = pte_lo(k.user.zero_pfn, vma.prot_lo | PTE_SPECIAL);
     mm.walk_words[at + 1] = pte_hi(k.user.zero_pfn, vma.prot_hi);
     return 0;
@@ -113,9 +118,10 @@ function* do_anonymous_page(k: Kernel, vma: vm_area_struct, address: number, fla
   if (pfn < 0) return VM_FAULT_OOM;
   folio_set(k, pfn, PG_uptodate);
   const at = pte_same(k, mm, address, 0, 0);
-  if (at < 0) {
+  const unstable = check_stable_address_space(mm);
+  if (at < 0 || unstable !== 0) {
     folio_put(k, pfn);
-    return 0;
+    return at < 0 ? 0 : unstable;
   }
   add_mm_counter(mm, MM_ANONPAGES, 1);
   map_new_page(k, vma, address, at, pfn);
@@ -159,7 +165,6 @@ function* wp_page_copy(
     }
     map_new_page(k, vma, address, at, pfn);
     if (old >= 0) {
-      munlock_vma_page(k, old, vma);
       page_remove_rmap(k, old);
       folio_put(k, old);
     }
@@ -209,6 +214,7 @@ export function* handle_mm_fault(k: Kernel, vma: vm_area_struct, address: number
   const mm = vma.vm_mm;
   const page = round_down(address, PAGE_SIZE);
   __count_vm_events(k, PGFAULT, 1);
+  count_memcg_event(k, 'pgfault');
   let at = pt_walk(k, mm, page);
   if (at < 0) {
     if (!(yield* pte_alloc(k, mm, page))) return VM_FAULT_OOM;

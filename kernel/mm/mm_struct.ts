@@ -64,6 +64,8 @@ export class mm_struct {
   /** Physical address of the top table. */
   pgd: phys_addr_t;
   readonly mmap_lock = new rw_semaphore();
+  /** MMF_*. */
+  flags = 0;
   /** Tasks that use it. Linux: mm_users. */
   mm_users = 1;
   /** In order of address. */

@@ -10,17 +10,17 @@ import {
   MMAP_BASE,
   TASK_SIZE,
   VM_DONTCOPY,
-  VM_LOCKED,
   VM_MAYWRITE,
   VM_SEQ_READ,
   VM_SHARED,
   VM_WIPEONFORK,
 } from '../include/mm.ts';
 import { PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { MMF_OOM_SKIP } from '../include/oom.ts';
 import { _PAGE_SWP_EXCLUSIVE, MAX_SWAPFILES } from '../include/swap.ts';
 import { EINVAL, ENOMEM, PAGE_SIZE, PFN_DOWN, round_down, round_up } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { down_write, up_write } from '../locking/rwsem.ts';
+import { down_read, down_write, up_read, up_write } from '../locking/rwsem.ts';
 import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import { copy_process, type TaskBody, type TaskOptions, wake_up_new_task } from '../sched/fork.ts';
@@ -29,7 +29,6 @@ import type { task_struct } from '../sched/task.ts';
 import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { type file, folio_mark_dirty } from './filemap.ts';
 import { vm_normal_page } from './memory.ts';
-import { munlock_vma_page } from './mlock.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
 import { page_index, section_map } from './page.ts';
@@ -190,7 +189,7 @@ function* unmap_region(
 // ---- taking away
 
 /** Takes away whatever is mapped at [start, end) of an area. */
-function* unmap_page_range(
+export function* unmap_page_range(
   k: Kernel,
   tlb: mmu_gather,
   vma: vm_area_struct,
@@ -232,7 +231,6 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, at: numb
       if ((lo & PTE_ACCESSED) !== 0 && (vma.vm_flags & VM_SEQ_READ) === 0) folio_mark_accessed(k, pfn);
     }
     add_mm_counter(mm, counter, -1);
-    munlock_vma_page(k, pfn, vma);
     page_remove_rmap(k, pfn);
     if (tlb_remove_page(tlb, pfn)) tlb_flush_mmu(k, tlb);
   }
@@ -244,10 +242,27 @@ function zap_swap_entry(k: Kernel, mm: mm_struct, entry: swp_entry_t): void {
   free_swap_and_cache(k, entry);
 }
 
+/** All of it goes. The OOM killer's reaper may be at it as well, for as long as there are pages. */
+function* exit_mmap(k: Kernel, mm: mm_struct): Sleeping<void> {
+  yield* down_read(k, mm.mmap_lock);
+  const tlb = tlb_gather_mmu(k);
+  for (const vma of mm.vmas) yield* unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
+  up_read(k, mm.mmap_lock);
+  mm.flags |= MMF_OOM_SKIP;
+  yield* down_write(k, mm.mmap_lock);
+  const vmas = mm.vmas.splice(0);
+  mm.vma_cache = null;
+  for (const vma of vmas) unlink_vma(k, vma);
+  tlb_finish_mmu(k, tlb);
+  free_pgtables(k, mm, vmas[0]!.vm_start, vmas[vmas.length - 1]!.vm_end, 0, Number.POSITIVE_INFINITY);
+  mm.total_vm = 0;
+  up_write(k, mm.mmap_lock);
+}
+
 /** mmput(): one user less; the last one takes the address space with him. */
 export function* mmput(k: Kernel, mm: mm_struct): Sleeping<void> {
   if (--mm.mm_users > 0) return;
-  if (mm.vmas.length > 0) yield* unmap_region(k, mm, mm.vmas.splice(0), 0, Number.POSITIVE_INFINITY);
+  if (mm.vmas.length > 0) yield* exit_mmap(k, mm);
   k.user.mms.delete(mm);
   pgd_free(k, mm.pgd);
 }
@@ -261,7 +276,7 @@ export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
   yield* down_write(k, old.mmap_lock);
   for (const mpnt of old.vmas) {
     if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
-    const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags & ~VM_LOCKED, mpnt.vm_pgoff);
+    const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags, mpnt.vm_pgoff);
     const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
     link_file(vma, mpnt.vm_file);
     if (!wipe) anon_vma_fork(k, vma, mpnt);
@@ -358,6 +373,8 @@ function* exit_mm(k: Kernel): Sleeping<void> {
   const { mm } = k.current;
   k.current.mm = null;
   if (mm !== null) yield* mmput(k, mm);
+  // exit_oom_victim()
+  k.current.memdie = false;
 }
 
 /** A new process with an address space of its own: empty, as after execve(). @returns -ENOMEM: none */

@@ -77,7 +77,9 @@ export function* swapoff(k: Kernel, path: string): Sleeping<number> {
   si.flags &= ~SWP_WRITEOK;
 
   disable_swap_slots_cache_lock(k);
+  k.current.oom_flag_origin = true;
   const error = yield* try_to_unuse(k, si);
+  k.current.oom_flag_origin = false;
   if (error !== 0) {
     setup_swap_info(k, si, si.prio);
     enable_swap_info(k, si);

@@ -12,6 +12,7 @@ import { exit_to_user_mode } from '../sched/fork.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { do_user_addr_fault } from './memory.ts';
 import type { mm_struct } from './mm_struct.ts';
+import { pagefault_out_of_memory } from './oom_kill.ts';
 import { PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW, pt_walk, pte_pfn } from './user_pgtable.ts';
 
 /** What the exception costs, and what a byte does: about what a PC of today needs. */
@@ -44,7 +45,12 @@ export function* user_access(k: Kernel, mm: mm_struct, va: number, write: boolea
     const fault = yield* do_user_addr_fault(k, mm, va, flags);
     if (k.current.fatal_signal_pending) yield* exit_to_user_mode(k);
     if ((fault & VM_FAULT_ERROR) === 0) continue;
-    if ((fault & VM_FAULT_OOM) !== 0) return -ENOMEM;
+    if ((fault & VM_FAULT_OOM) !== 0) {
+      // Differs from Linux: where there is no one to kill anybody, trying again helps nobody.
+      if (k.page_alloc.reclaim === null) return -ENOMEM;
+      pagefault_out_of_memory(k);
+      continue;
+    }
     return (fault & VM_FAULT_SIGBUS) !== 0 ? -EIO : -EFAULT;
   }
 }

@@ -4,6 +4,7 @@
 // Left out: task_struct, stack and credentials as memory; process groups, and whoever waits for children but by
 // task_struct.exited.
 
+import { task_cs } from '../cgroup/cpuset.ts';
 import { SIGKILL, TASK_DEAD, TASK_NEW, TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
@@ -47,7 +48,12 @@ export function copy_process(
     task.cpuset = parent.cpuset;
     task.mempolicy = parent.mempolicy;
     task.memcg = parent.memcg;
+    task.cpuset?.tasks.add(task);
+    task.memcg?.tasks.add(task);
     task.rt = parent.rt;
+    task.uid = parent.uid;
+    task.oom_score_adj = parent.oom_score_adj;
+    task.oom_score_adj_min = parent.oom_score_adj_min;
     nodes_copy(task.mems_allowed, parent.mems_allowed);
   }
   task.body = task_main(k, body);
@@ -73,6 +79,8 @@ export function* do_exit(k: Kernel, code: number): Sleeping<never> {
   task.flags |= PF_EXITING;
   task.exit_code = code;
   for (const work of task.exit_work.splice(0)) yield* work(k);
+  task_cs(k, task).tasks.delete(task);
+  task.memcg?.tasks.delete(task);
   k.sched.tasks.delete(task);
   if (task.exited !== null) complete_all(k, task.exited);
   set_current_state(k, TASK_DEAD);

@@ -62,8 +62,18 @@ export class task_struct {
   il_prev = 0;
   /** Has been killed, and does not know yet. */
   fatal_signal_pending = false;
-  /** signal->oom_mm: chosen by the OOM killer. */
+  /** Chosen by the OOM killer. */
   oom_victim = false;
+  /** What it had when it was chosen, though it may have given that up by now. Linux: signal->oom_mm. */
+  oom_mm: mm_struct | null = null;
+  /** TIF_MEMDIE: until it has given up its memory. */
+  memdie = false;
+  /** /proc/PID/oom_score_adj, and the least that has been set by one who may. */
+  oom_score_adj = 0;
+  oom_score_adj_min = 0;
+  /** It does what may take all memory: it is the one to be killed if so. */
+  oom_flag_origin = false;
+  uid = 0;
 
   /** TASK_*. */
   __state = TASK_RUNNING;

@@ -3,6 +3,7 @@
 
 import {
   MAX_SCHEDULE_TIMEOUT,
+  TASK_IDLE,
   TASK_INTERRUPTIBLE,
   TASK_KILLABLE,
   TASK_NORMAL,
@@ -43,6 +44,8 @@ export const schedule_timeout_uninterruptible = (k: Kernel, timeout: number): Sl
   timeout_in(k, TASK_UNINTERRUPTIBLE, timeout);
 export const schedule_timeout_killable = (k: Kernel, timeout: number): Sleeping<number> =>
   timeout_in(k, TASK_KILLABLE, timeout);
+export const schedule_timeout_idle = (k: Kernel, timeout: number): Sleeping<number> =>
+  timeout_in(k, TASK_IDLE, timeout);
 
 /** What is slept is time spent waiting for storage. */
 export function* io_schedule_timeout(k: Kernel, timeout: number): Sleeping<number> {

@@ -17,6 +17,7 @@ import { mempolicy_suite } from './mempolicy.ts';
 import { mm_suite } from './mm.ts';
 import { mm_swap_suite } from './mm_swap.ts';
 import { nodemask_suite } from './nodemask.ts';
+import { oom_suite } from './oom.ts';
 import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
 import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
 import { page_isolation_suite } from './page_isolation.ts';
@@ -57,4 +58,5 @@ export const suites: readonly Suite[] = [
   filemap_suite,
   swap_suite,
   vmscan_suite,
+  oom_suite,
 ];

@@ -10,6 +10,7 @@ import { parse_args } from '../../init/params.ts';
 import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_warn } from '../../lib/printk.ts';
 import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
+import { oom_table } from '../../mm/oom_sysctl.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
 import { swap_table } from '../../mm/swap_sysctl.ts';
 import { vm_table } from '../../mm/watermark_sysctl.ts';
@@ -25,14 +26,20 @@ const vm_elsewhere: readonly string[] = `
   dirtytime_expire_seconds drop_caches extfrag_threshold hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
   legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
   mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
-  numa_stat numa_zonelist_order oom_dump_tasks oom_kill_allocating_task overcommit_kbytes overcommit_memory
-  overcommit_ratio page_lock_unfairness panic_on_oom stat_interval stat_refresh swappiness
+  numa_stat numa_zonelist_order overcommit_kbytes overcommit_memory
+  overcommit_ratio page_lock_unfairness stat_interval stat_refresh swappiness
   unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure`
   .trim()
   .split(/\s+/);
 const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', 'kernel', 'net', 'user'];
 
-const vm_files: readonly ctl_table[] = [...vm_table, ...node_reclaim_table, ...writeback_table, ...swap_table];
+const vm_files: readonly ctl_table[] = [
+  ...vm_table,
+  ...node_reclaim_table,
+  ...writeback_table,
+  ...swap_table,
+  ...oom_table,
+];
 
 /** @param path within /proc, such as sys/vm/min_free_kbytes */
 function lookup(path: string): ctl_table | undefined {

@@ -17,7 +17,8 @@ import { node_set } from '../../../kernel/lib/nodemask.ts';
 import { __alloc_pages_bulk } from '../../../kernel/mm/bulk.ts';
 import { alloc_pages_exact, free_pages_exact } from '../../../kernel/mm/gfp_pages.ts';
 import { drain_all_stock } from '../../../kernel/mm/memcg_charge.ts';
-import { mem_cgroup_resize_max, memcg_kmem_pages, memory_max_write } from '../../../kernel/mm/memcg_files.ts';
+import { mem_cgroup_resize_max, memory_max_write } from '../../../kernel/mm/memcg_files.ts';
+import { memcg_kmem_pages } from '../../../kernel/mm/memcg_stat.ts';
 import {
   type mem_cgroup,
   mem_cgroup_attach,
@@ -207,7 +208,7 @@ describe('a limit', () => {
     const failcnt = a.memory.failcnt;
     expect(alloc(k, 0, gfp)).toBe(-1);
     expect({ max: a.events.max - before.max, oom: a.events.oom - before.oom }).toEqual(events);
-    expect(b.events).toEqual({ max: 0, oom: 0 });
+    expect(b.events).toMatchObject({ max: 0, oom: 0 });
     expect(a.memory.failcnt).toBeGreaterThan(failcnt);
     expect([...usage(b, a), b.kmem_pages]).toEqual([100, 100, 100]);
     expect(bugs(k)).toEqual([]);
