@@ -283,6 +283,14 @@ export const swap_suite: Suite = {
       }
       KUNIT_EXPECT_TRUE(test, 'two clusters', taken[0]![0]! >>> 9 !== taken[1]![0]! >>> 9);
     }),
+    // As Debian's 6.1 took them for 65 MiB of one task, by its pagemap: an area of 256 MiB, one CPU.
+    KUNIT_CASE('the_order_of_clusters', (test) => {
+      const k = machine_with_area(test, 65_536);
+      const clusters = take(k, 16_000).map((entry) => swp_offset(entry) >>> 9);
+      const order = clusters.filter((cluster, n) => cluster !== clusters[n - 1]);
+      const wanted = [32, 64, 96, 1, 33, 65, 97, 2, 34, 66, 98, 3, 35, 67, 99];
+      KUNIT_EXPECT_EQ(test, 'clusters', order.slice(0, wanted.length), wanted);
+    }),
     KUNIT_CASE('priorities', (test) => {
       const k = swap_machine(test, disks_of(101, 101, 101, 101));
       for (const [n, flags] of [0, SWAP_FLAG_PREFER | 5, 0, SWAP_FLAG_PREFER | 5].entries()) {
