@@ -1,6 +1,8 @@
 // Build switches (CONFIG_*) as one typed object chosen at boot, and the two presets: Debian 12's 6.1, and the kernel
 // that the recorded cases come from.
 
+import type { TraceSystem } from './trace/event.ts';
+
 /** Where the kernel image lies and what its parts weigh, in bytes: facts of a build, printed and reserved at boot. */
 export interface KernelImage {
   /** Physical address of _text. */
@@ -33,8 +35,8 @@ export interface KernelImage {
   /** .data_nosave, between .smp_locks and .bss. */
   readonly nosave_size: number;
   readonly bss_size: number;
-  /** The ID of the first of the page allocator's tracepoints; those of others follow from it. The linker gives them out. */
-  readonly kmem_event_id: number;
+  /** The IDs that the linker gives to the first tracepoint of each subsystem, and to writeback_dirty_folio's kind. */
+  readonly event_ids: Readonly<Record<TraceSystem | 'writeback_folio', number>>;
 }
 
 export interface KernelConfig {
@@ -104,7 +106,15 @@ export const debian: KernelConfig = {
     smp_locks_size: 36 * K,
     nosave_size: 4 * K,
     bss_size: 17344 * K,
-    kmem_event_id: 544,
+    event_ids: {
+      oom: 506,
+      vmscan: 520,
+      kmem: 543,
+      compaction: 554,
+      migrate: 605,
+      writeback: 832,
+      writeback_folio: 862,
+    },
   },
   NR_CPUS: 8192,
   NODES_SHIFT: 10,
@@ -165,7 +175,15 @@ export const recorder: KernelConfig = {
     smp_locks_size: 12 * K,
     nosave_size: 0,
     bss_size: 1036 * K,
-    kmem_event_id: 220,
+    event_ids: {
+      oom: 186,
+      vmscan: 196,
+      kmem: 219,
+      compaction: 230,
+      migrate: 251,
+      writeback: 270,
+      writeback_folio: 296,
+    },
   },
   NR_CPUS: 64,
   NODES_SHIFT: 6,

@@ -89,7 +89,7 @@ export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Differenc
 }
 
 const tracedEvents = (k: Kernel): string[] =>
-  [...(k.trace.buffer?.records() ?? [])].map((record) => `${record.cpu} ${print_event(record)}`);
+  [...(k.trace.buffer?.records() ?? [])].map((record) => `${record.cpu} ${print_event(k, record)}`);
 
 /** Named by node and zone: a difference then says where it is in a reader's words. */
 const byZone = (zones: readonly AllocZone[]) =>

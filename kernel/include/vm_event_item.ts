@@ -40,6 +40,8 @@ export const HTLB_BUDDY_PGALLOC = 69;
 export const HTLB_BUDDY_PGALLOC_FAIL = 70;
 export const UNEVICTABLE_PGCULLED = 73;
 export const UNEVICTABLE_PGRESCUED = 75;
+export const UNEVICTABLE_PGMLOCKED = 76;
+export const UNEVICTABLE_PGMUNLOCKED = 77;
 export const UNEVICTABLE_PGCLEARED = 78;
 export const SWAP_RA = 104;
 export const SWAP_RA_HIT = 105;
@@ -112,6 +114,8 @@ const checks: readonly (readonly [number, string])[] = [
   [HTLB_BUDDY_PGALLOC_FAIL, 'htlb_buddy_alloc_fail'],
   [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
   [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
+  [UNEVICTABLE_PGMLOCKED, 'unevictable_pgs_mlocked'],
+  [UNEVICTABLE_PGMUNLOCKED, 'unevictable_pgs_munlocked'],
   [UNEVICTABLE_PGCLEARED, 'unevictable_pgs_cleared'],
   [SWAP_RA, 'swap_ra'],
   [SWAP_RA_HIT, 'swap_ra_hit'],

@@ -26,6 +26,7 @@ import { type file, filemap_get_folio, folio_mark_dirty, last_index, page_file_m
 import { folio_get, folio_set, folio_test } from './folio.ts';
 import { folio_lock, folio_unlock, folio_wait_locked } from './folio_lock.ts';
 import { alloc_user_page, copy_page, map_new_page, pte_same } from './memory.ts';
+import { mlock_vma_page } from './mlock.ts';
 import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import {
@@ -104,6 +105,7 @@ function map_file_page(k: Kernel, vma: vm_area_struct, address: number, pfn: pfn
     return;
   }
   page_add_file_rmap(k, pfn);
+  mlock_vma_page(k, pfn, vma);
   add_mm_counter(mm, MM_FILEPAGES, 1);
   mm.walk_words[at] = pte_lo(pfn, vma.prot_lo | pte_flags);
   mm.walk_words[at + 1] = pte_hi(pfn, vma.prot_hi);

@@ -32,7 +32,7 @@ export const MAX_COMPACT_RETRIES = 16;
 // enum compact_result and compact_priority, as far as the allocator tells them apart
 export const COMPACT_SKIPPED = 1;
 export const COMPACT_DEFERRED = 2;
-export const COMPACT_CONTINUE = 3;
+export const COMPACT_CONTINUE = 4;
 export const COMPACT_COMPLETE = 5;
 export const COMPACT_PARTIAL_SKIPPED = 6;
 export const COMPACT_CONTENDED = 7;

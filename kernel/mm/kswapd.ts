@@ -78,7 +78,7 @@ function* kswapd(k: Kernel, pgdat: PgData): Sleeping<void> {
     pgdat.kswapd_order = 0;
     pgdat.kswapd_highest_zoneidx = MAX_NR_ZONES;
     if (kthread_should_stop(k)) break;
-    trace_mm_vmscan_kswapd_wake(k, pgdat.node_id, highest_zoneidx, alloc_order);
+    if (k.trace.on) trace_mm_vmscan_kswapd_wake(k, pgdat.node_id, highest_zoneidx, alloc_order);
     reclaim_order = yield* balance_pgdat(k, pgdat, alloc_order, highest_zoneidx);
     fell_back = reclaim_order < alloc_order;
   }
@@ -118,7 +118,7 @@ function* kswapd_try_to_sleep(
   }
   if (remaining === 0 && prepare_kswapd_sleep(k, pgdat, reclaim_order, highest_zoneidx)) {
     // While it is awake counters are to be exact enough for watermarks.
-    trace_mm_vmscan_kswapd_sleep(k, pgdat.node_id);
+    if (k.trace.on) trace_mm_vmscan_kswapd_sleep(k, pgdat.node_id);
     set_pgdat_percpu_threshold(k, pgdat, normal_threshold);
     if (!kthread_should_stop(k)) yield* schedule(k);
     set_pgdat_percpu_threshold(k, pgdat, calculate_pressure_threshold);
@@ -141,6 +141,6 @@ export function wakeup_kswapd(k: Kernel, zone: Zone, gfp: gfp_t, order: number, 
   // Hopeless, or well: memory may be there, but in pieces, and that is kcompactd's.
   if (pgdat.kswapd_failures >= MAX_RECLAIM_RETRIES) return;
   if (pgdat_balanced(k, pgdat, order, highest_zoneidx) && !pgdat_watermark_boosted(pgdat, highest_zoneidx)) return;
-  trace_mm_vmscan_wakeup_kswapd(k, pgdat.node_id, highest_zoneidx, order, gfp);
+  if (k.trace.on) trace_mm_vmscan_wakeup_kswapd(k, pgdat.node_id, highest_zoneidx, order, gfp);
   wake_up_interruptible(k, kswapd_wait);
 }

@@ -30,6 +30,7 @@ import { folio_get, folio_set } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
 import { count_memcg_event } from './memcg_stat.ts';
 import { vma_alloc_folio } from './mempolicy.ts';
+import { mlock_vma_page, munlock_vma_page } from './mlock.ts';
 import { type mm_struct, type vm_area_struct, vma_lookup } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import {
@@ -94,6 +95,7 @@ export function copy_page(k: Kernel, to: pfn_t, from: pfn_t): void {
 export function map_new_page(k: Kernel, vma: vm_area_struct, address: number, at: number, pfn: pfn_t): void {
   const words = vma.vm_mm.walk_words;
   page_add_new_anon_rmap(k, pfn, vma, address);
+  mlock_vma_page(k, pfn, vma);
   folio_add_lru(k, pfn);
   const writable = (vma.vm_flags & VM_WRITE) !== 0 ? PTE_RW | PTE_DIRTY : 0;
   words[at] = pte_lo(pfn, vma.prot_lo | writable);
@@ -165,6 +167,7 @@ function* wp_page_copy(
     }
     map_new_page(k, vma, address, at, pfn);
     if (old >= 0) {
+      munlock_vma_page(k, old, vma);
       page_remove_rmap(k, old);
       folio_put(k, old);
     }

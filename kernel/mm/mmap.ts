@@ -10,6 +10,7 @@ import {
   MMAP_BASE,
   TASK_SIZE,
   VM_DONTCOPY,
+  VM_LOCKED,
   VM_MAYWRITE,
   VM_SEQ_READ,
   VM_SHARED,
@@ -29,6 +30,7 @@ import type { task_struct } from '../sched/task.ts';
 import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { type file, folio_mark_dirty } from './filemap.ts';
 import { vm_normal_page } from './memory.ts';
+import { munlock_vma_page } from './mlock.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
 import { page_index, section_map } from './page.ts';
@@ -231,6 +233,7 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, at: numb
       if ((lo & PTE_ACCESSED) !== 0 && (vma.vm_flags & VM_SEQ_READ) === 0) folio_mark_accessed(k, pfn);
     }
     add_mm_counter(mm, counter, -1);
+    munlock_vma_page(k, pfn, vma);
     page_remove_rmap(k, pfn);
     if (tlb_remove_page(tlb, pfn)) tlb_flush_mmu(k, tlb);
   }
@@ -276,7 +279,7 @@ export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
   yield* down_write(k, old.mmap_lock);
   for (const mpnt of old.vmas) {
     if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
-    const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags, mpnt.vm_pgoff);
+    const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags & ~VM_LOCKED, mpnt.vm_pgoff);
     const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
     link_file(vma, mpnt.vm_file);
     if (!wipe) anon_vma_fork(k, vma, mpnt);

@@ -24,6 +24,10 @@ export interface shrink_control {
 }
 
 export abstract class shrinker {
+  /** Stands for its address in traces. */
+  id = 0;
+  /** What Linux calls its scan_objects(). */
+  readonly symbol: string = 'scan_objects';
   /** What an object costs to make again, in seeks of a disk; 0: nothing. */
   seeks = DEFAULT_SEEKS;
   batch = SHRINK_BATCH;
@@ -38,6 +42,7 @@ export abstract class shrinker {
 }
 
 export function register_shrinker(k: Kernel, which: shrinker): void {
+  which.id = ++k.vmscan.nr_shrinkers;
   k.vmscan.shrinkers.push(which);
 }
 

@@ -22,6 +22,7 @@ import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { folio_lock, folio_unlock } from './folio_lock.ts';
 import { do_wp_page, maybe_mkwrite, pte_same } from './memory.ts';
+import { mlock_vma_page } from './mlock.ts';
 import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { add_mm_counter, page_add_anon_rmap } from './rmap.ts';
@@ -98,6 +99,7 @@ export function map_swapped_page(
   add_mm_counter(mm, MM_ANONPAGES, 1);
   add_mm_counter(mm, MM_SWAPENTS, -1);
   page_add_anon_rmap(k, pfn, vma, address, exclusive);
+  mlock_vma_page(k, pfn, vma);
   mm.walk_words[at] = pte_lo(pfn, vma.prot_lo | pte_flags);
   mm.walk_words[at + 1] = pte_hi(pfn, vma.prot_hi);
 }

@@ -133,7 +133,9 @@ export function* reclaim_throttle(k: Kernel, pgdat: PgData, reason: number): Sle
   const left = yield* schedule_timeout(k, timeout);
   finish_wait(k, head, wait);
   if (reason === VMSCAN_THROTTLE_WRITEBACK) pgdat.nr_writeback_throttled--;
-  trace_mm_vmscan_throttled(k, pgdat.node_id, timeout * TICK_USEC, (timeout - left) * TICK_USEC, reason);
+  if (k.trace.on) {
+    trace_mm_vmscan_throttled(k, pgdat.node_id, timeout * TICK_USEC, (timeout - left) * TICK_USEC, reason);
+  }
 }
 
 /** A page has been written. So many of them, and those who wait for that go on. Linux: acct_reclaim_writeback(). */

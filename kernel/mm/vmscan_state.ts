@@ -7,5 +7,7 @@ export class VmscanState {
   /** vm.swappiness: what it costs to bring an anonymous page back, out of 200 for it and a page of a file together. */
   swappiness = 60;
   readonly shrinkers: shrinker[] = [];
+  /** Ever registered. */
+  nr_shrinkers = 0;
   readonly isolate = new IsolateState();
 }

@@ -2,7 +2,14 @@
 
 import { MM_ANONPAGES, VM_LOCKED, VM_READ, VM_SEQ_READ, VM_WRITE } from '../include/mm.ts';
 import { PG_MAPCOUNT } from '../include/mm_types.ts';
-import { NR_ANON_MAPPED, NR_FREE_PAGES, NR_INACTIVE_ANON, NR_PAGETABLE } from '../include/mmzone.ts';
+import {
+  NR_ANON_MAPPED,
+  NR_FREE_PAGES,
+  NR_INACTIVE_ANON,
+  NR_MLOCK,
+  NR_PAGETABLE,
+  NR_UNEVICTABLE,
+} from '../include/mmzone.ts';
 import { PG_anon_exclusive, PG_dirty, PG_swapbacked } from '../include/page_flags.ts';
 import { EFAULT, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGFAULT, PGREUSE } from '../include/vm_event_item.ts';
@@ -216,6 +223,19 @@ export const mm_suite: Suite = {
         KUNIT_EXPECT_EQ(test, 'not since', folio_referenced(k, pfn), 0);
       },
     ),
+    KUNIT_CASE('mlock', (test) => {
+      const { k, mm } = space(test, 4, RW | VM_LOCKED);
+      for (let n = 0; n < 4; n++) write(k, mm, AT + n * PAGE_SIZE, 'x');
+      lru_add_drain(k);
+      KUNIT_EXPECT_EQ(test, 'unevictable', [node_stat(k, NR_UNEVICTABLE), k.mm.vm_zone_stat[NR_MLOCK]], [4, 4]);
+      const child = fork(k, mm);
+      KUNIT_EXPECT_EQ(test, "the child's areas", child.vmas[0]!.vm_flags & VM_LOCKED, 0);
+      finish(vm_munmap(k, mm, AT, 2 * PAGE_SIZE));
+      KUNIT_EXPECT_EQ(test, 'two of them the child has still', node_stat(k, NR_INACTIVE_ANON), 2);
+      finish(mmput(k, mm));
+      finish(mmput(k, child));
+      KUNIT_EXPECT_EQ(test, 'nothing left', [node_stat(k, NR_UNEVICTABLE), k.mm.vm_zone_stat[NR_MLOCK]], [0, 0]);
+    }),
     // As MADV_FREE leaves pages: without PG_swapbacked.
     KUNIT_CASE_PARAM(
       'unmap_lazyfree',

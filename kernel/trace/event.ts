@@ -1,32 +1,93 @@
-// What a tracepoint is made of (Linux: TRACE_EVENT()), and how one records an event.
+// What a tracepoint is (Linux: include/trace/trace_events.h and its stages): fields, the text's format, and for each
+// conversion in it an expression over the fields: in C, for readers of binary traces, and as a function, for ours.
 
 import type { Kernel } from '../kernel.ts';
 
-type FieldType = 'unsigned long' | 'unsigned int' | 'int';
+/** In the order of their events' IDs. */
+const systems = ['oom', 'vmscan', 'kmem', 'compaction', 'migrate', 'writeback'] as const;
+export type TraceSystem = (typeof systems)[number];
 
-export interface TraceEvent {
-  readonly system: string;
+/** Room for the numbers of a system's events. */
+const SYSTEM_EVENTS = 32;
+export const NR_TRACE_EVENTS = systems.length * SYSTEM_EVENTS;
+
+/** 64-bit fields are bigints where a number would not hold them. */
+export type FieldValue = number | bigint | string;
+export type Fields = Readonly<Record<string, FieldValue>>;
+
+interface TypeLayout {
+  readonly size: number;
+  readonly signed: boolean;
+  /** What a record takes for it. */
+  readonly words: number;
+  readonly text?: true;
+}
+
+const number = (size: number, signed: boolean): TypeLayout => ({ size, signed, words: Math.ceil(size / 4) });
+
+export const layouts = {
+  'unsigned long': number(8, false),
+  long: number(8, true),
+  'unsigned long long': number(8, false),
+  'struct shrinker *': number(8, false),
+  'void *': number(8, false),
+  ino_t: number(8, false),
+  'unsigned int': number(4, false),
+  int: number(4, true),
+  pid_t: number(4, true),
+  uid_t: number(4, false),
+  'enum zone_type': number(4, false),
+  'enum migrate_mode': number(4, false),
+  short: number(2, true),
+  bool: number(1, false),
+  'char[16]': { size: 16, signed: true, words: 4, text: true },
+  'char[32]': { size: 32, signed: true, words: 8, text: true },
+  // Where the text is in the record. No task's name is longer than 16 bytes.
+  '__data_loc char[]': { size: 4, signed: true, words: 4, text: true },
+} as const satisfies Record<string, TypeLayout>;
+export type FieldType = keyof typeof layouts;
+
+export interface Argument {
+  /** In C. REC is the record. */
+  readonly expr: string;
+  readonly value: (fields: Fields, k: Kernel) => FieldValue;
+}
+
+interface Definition {
   readonly name: string;
-  /** Its ID, counted from that of the page allocator's first: one order for all kernels. */
-  readonly id: number;
   readonly fields: readonly (readonly [type: FieldType, name: string])[];
-  /** TP_printk() after the preprocessor, as a reader of binary traces gets it. */
-  readonly print_fmt: string;
-  /** TP_printk()'s text. */
-  readonly print: (fields: readonly number[]) => string;
+  /** TP_printk()'s format. */
+  readonly format: string;
+  /** A name stands for the field itself. */
+  readonly args: readonly (string | Argument)[];
+  /** The ID, counted from the base that the kernel's image has for it. Each event of a system has another. */
+  readonly id: number;
+  /** Whose base that is, if not the system's. */
+  readonly base?: 'writeback_folio';
 }
 
-/** Appends a record if the event is on. Fields that it has not are 0. */
-export function record(k: Kernel, event: TraceEvent, a: number, b = 0, c = 0, d = 0, e = 0, f = 0): void {
-  const { trace } = k;
-  if (!trace.enabled.has(event) || trace.buffer === null) return;
-  const { pid, comm } = k.current;
-  trace.saved_cmdlines.set(pid, comm);
-  const at = trace.buffer.reserve(event.id, k.percpu.cpu, pid, k.log.now());
-  trace.buffer.set(at, a);
-  trace.buffer.set(at + 1, b);
-  trace.buffer.set(at + 2, c);
-  trace.buffer.set(at + 3, d);
-  trace.buffer.set(at + 4, e);
-  trace.buffer.set(at + 5, f);
+export interface TraceEvent extends Omit<Definition, 'args' | 'base'> {
+  readonly system: TraceSystem;
+  readonly base: TraceSystem | 'writeback_folio';
+  /** Of all events. */
+  readonly number: number;
+  readonly words: number;
+  readonly args: readonly Argument[];
 }
+
+const field = (name: string): Argument => ({ expr: `REC->${name}`, value: (fields) => fields[name]! });
+
+export function define_event(system: TraceSystem, event: Definition): TraceEvent {
+  return {
+    base: system,
+    ...event,
+    system,
+    number: systems.indexOf(system) * SYSTEM_EVENTS + event.id,
+    words: event.fields.reduce((words, [type]) => words + layouts[type].words, 0),
+    args: event.args.map((arg) => (typeof arg === 'string' ? field(arg) : arg)),
+  };
+}
+
+/** TP_printk() after the preprocessor. */
+export const print_fmt = ({ format, args }: TraceEvent): string =>
+  [`"${format}"`, ...args.map(({ expr }) => expr)].join(', ');

@@ -6,7 +6,9 @@
 
 import type { Kernel } from '../kernel.ts';
 import { nodes_weight } from '../lib/nodemask.ts';
-import type { TraceEvent } from './event.ts';
+import { NR_TRACE_EVENTS, type TraceEvent } from './event.ts';
+import { format_text } from './printf.ts';
+import { trace_fields } from './record.ts';
 import type { TraceRecord } from './ring_buffer.ts';
 import { event_format, event_id, trace_events } from './trace_events.ts';
 
@@ -19,14 +21,19 @@ function print_context(k: Kernel, { pid, cpu, time_ns }: TraceRecord): string {
   return `${comm.padStart(16)}-${String(pid).padEnd(7)} [${String(cpu).padStart(3, '0')}] ..... ${time}: `;
 }
 
+const by_number: (TraceEvent | undefined)[] = Array.from({ length: NR_TRACE_EVENTS });
+for (const event of trace_events) by_number[event.number] = event;
+
 /** An event as text: "mm_page_free: page=ffffea0000047a00 pfn=0x11e8 order=0". */
-export function print_event({ event, fields }: TraceRecord): string {
-  const { name, print } = trace_events.find(({ id }) => id === event)!;
-  return `${name}: ${print(fields)}`;
+export function print_event(k: Kernel, record: TraceRecord): string {
+  const event = by_number[record.event]!;
+  const fields = trace_fields(event, record);
+  const values = event.args.map(({ value }) => value(fields, k));
+  return `${event.name}: ${format_text(event.format, values)}`;
 }
 
 const lines = (k: Kernel): string =>
-  [...(k.trace.buffer?.records() ?? [])].map((one) => `${print_context(k, one)}${print_event(one)}\n`).join('');
+  [...(k.trace.buffer?.records() ?? [])].map((one) => `${print_context(k, one)}${print_event(k, one)}\n`).join('');
 
 function trace_show(k: Kernel): string {
   const { buffer } = k.trace;
@@ -53,9 +60,31 @@ function trace_pipe_show(k: Kernel): string {
   return text;
 }
 
-/** As available_events and set_event list them. */
-const list = (events: readonly TraceEvent[]): string =>
+const is_on = (k: Kernel, event: TraceEvent): boolean => k.trace.enabled[event.number] === 1;
+
+const names = (events: readonly TraceEvent[]): string =>
   events.map(({ system, name }) => `${system}:${name}\n`).join('');
+
+/** Whether all of the events are on: 1, none: 0, some: X. */
+function enable_show(k: Kernel, events: readonly TraceEvent[]): string {
+  const on = events.filter((event) => is_on(k, event)).length;
+  if (on === 0) return '0\n';
+  return on === events.length ? '1\n' : 'X\n';
+}
+
+/** @param path below events/ */
+function event_file(k: Kernel, path: string): string | null {
+  const [, system = '', name = '', file = ''] = /^(?:(\w+)\/)?(?:(\w+)\/)?(\w+)$/.exec(path) ?? [];
+  const events = trace_events.filter(
+    (event) => (system === '' || event.system === system) && (name === '' || event.name === name),
+  );
+  const [event] = events;
+  if (event === undefined) return null;
+  if (file === 'enable') return enable_show(k, events);
+  if (name === '') return null;
+  if (file === 'format') return event_format(k, event);
+  return file === 'id' ? `${event_id(k, event)}\n` : null;
+}
 
 /**
  * Opens a file of tracefs and reads all of it.
@@ -68,12 +97,7 @@ export function tracefs_read(k: Kernel, path: string): string | null {
   const name = path.slice(root.length);
   if (name === 'trace') return trace_show(k);
   if (name === 'trace_pipe') return trace_pipe_show(k);
-  if (name === 'available_events') return list(trace_events);
-  if (name === 'set_event') return list(trace_events.filter((event) => k.trace.enabled.has(event)));
-  const [, system, event_name, file] = /^events\/(\w+)\/(\w+)\/(\w+)$/.exec(name) ?? [];
-  const event = trace_events.find((one) => one.system === system && one.name === event_name);
-  if (event === undefined) return null;
-  if (file === 'format') return event_format(k, event);
-  if (file === 'id') return `${event_id(k, event)}\n`;
-  return file === 'enable' ? `${Number(k.trace.enabled.has(event))}\n` : null;
+  if (name === 'available_events') return names(trace_events);
+  if (name === 'set_event') return names(trace_events.filter((event) => is_on(k, event)));
+  return name.startsWith('events/') ? event_file(k, name.slice('events/'.length)) : null;
 }

@@ -1,6 +1,6 @@
 // What tracing keeps (Linux: kernel/trace/trace.c global_trace).
 
-import type { TraceEvent } from './event.ts';
+import { NR_TRACE_EVENTS } from './event.ts';
 import type { Step } from './explain.ts';
 import type { RingBuffer } from './ring_buffer.ts';
 
@@ -8,8 +8,10 @@ import type { RingBuffer } from './ring_buffer.ts';
 const DEFAULT_SIZE = 1441792;
 
 export class TraceState {
-  /** Events that are on. */
-  readonly enabled = new Set<TraceEvent>();
+  /** Whether any event is on but for kmem's, which have KEY_TRACE: what a tracepoint costs while none is. */
+  on = false;
+  /** By event: 1 while it is on. */
+  readonly enabled = new Uint8Array(NR_TRACE_EVENTS);
   /** trace_event=: switched on once the allocator works. */
   bootup_event_buf = '';
   trace_buf_size = DEFAULT_SIZE;
@@ -19,4 +21,6 @@ export class TraceState {
   steps: Step[] = [];
   /** Names of tasks by pid, as of their last event. */
   readonly saved_cmdlines = new Map<number, string>();
+  /** Names of functions by what stands for their address in records. */
+  readonly symbols = new Map<number, string>();
 }
