@@ -15,6 +15,7 @@ import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
 import { io_schedule_timeout } from '../sched/timeout.ts';
 import { wait_event, wait_event_timeout, wake_up_all } from '../sched/wait.ts';
+import { trace_writeback_pages_written } from '../trace/events/writeback.ts';
 import { write_cache_pages } from './filemap_io.ts';
 import { global_dirty_limits } from './page_writeback.ts';
 import { global_node_page_state } from './vmstat.ts';
@@ -48,14 +49,17 @@ export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
 const over_background = (k: Kernel): boolean =>
   global_node_page_state(k, NR_FILE_DIRTY) > global_dirty_limits(k).background;
 
-/** Writes what is due. @returns whether there was anything */
-function* wb_writeback(k: Kernel, all: boolean): Sleeping<boolean> {
+/** Writes what is due. @returns how many pages that were */
+function* wb_writeback(k: Kernel, all: boolean): Sleeping<number> {
   let written = 0;
   for (const mapping of k.filemap.dirty) {
-    const old = jiffies(k) - mapping.dirtied_when >= EXPIRE_INTERVAL;
-    if (old || all || over_background(k)) written += yield* write_cache_pages(k, mapping, MAX_WRITEBACK_PAGES, false);
+    const for_background = !all && over_background(k);
+    const for_kupdate = !all && !for_background && jiffies(k) - mapping.dirtied_when >= EXPIRE_INTERVAL;
+    if (!all && !for_background && !for_kupdate) continue;
+    const wbc = { nr_to_write: MAX_WRITEBACK_PAGES, sync: false, for_kupdate, for_background };
+    written += yield* write_cache_pages(k, mapping, wbc);
   }
-  return written > 0;
+  return written;
 }
 
 /** Starts the flusher. */
@@ -67,7 +71,13 @@ export function flusher_init(k: Kernel): task_struct {
       yield* wait_event_timeout(k, filemap.flusher_wait, () => filemap.flush_now, WRITEBACK_INTERVAL);
       const asked = filemap.flush_now;
       filemap.flush_now = false;
-      while (yield* wb_writeback(k, asked && !over_background(k)));
+      let written = 0;
+      for (;;) {
+        const more = yield* wb_writeback(k, asked && !over_background(k));
+        if (more === 0) break;
+        written += more;
+      }
+      if (k.trace.on) trace_writeback_pages_written(k, written);
     }
   });
 }

@@ -6,7 +6,15 @@ import { MAX_ORDER, NR_FREE_PAGES, PAGE_ALLOC_COSTLY_ORDER, WMARK_LOW, WMARK_MIN
 import type { gfp_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { ALLOC_CMA, ALLOC_WMARK_MASK, COMPACT_CONTINUE, COMPACT_SKIPPED, COMPACT_SUCCESS } from './internal.ts';
+import { trace_mm_compaction_suitable } from '../trace/events/compaction.ts';
+import {
+  ALLOC_CMA,
+  ALLOC_WMARK_MASK,
+  COMPACT_CONTINUE,
+  COMPACT_NOT_SUITABLE_ZONE,
+  COMPACT_SKIPPED,
+  COMPACT_SUCCESS,
+} from './internal.ts';
 import type { Zone } from './mmzone.ts';
 import { zone_page_state } from './vmstat.ts';
 import { __zone_watermark_ok, wmark_pages, zone_watermark_ok } from './watermark_check.ts';
@@ -47,10 +55,14 @@ export function compaction_suitable(
 ): number {
   const free = zone_page_state(zone, NR_FREE_PAGES);
   const suitable = __compaction_suitable(zone, order, alloc_flags, highest_zoneidx, free);
-  if (suitable !== COMPACT_CONTINUE || order <= PAGE_ALLOC_COSTLY_ORDER) return suitable;
+  const costly = order > PAGE_ALLOC_COSTLY_ORDER;
   // Towards 0 it is memory that lacks, towards 1000 it is in pieces.
-  const index = fragmentation_index(zone, order);
-  return index >= 0 && index <= k.compaction.sysctl_extfrag_threshold ? COMPACT_SKIPPED : suitable;
+  const index = suitable === COMPACT_CONTINUE && costly ? fragmentation_index(zone, order) : -1;
+  const lacks_memory = index >= 0 && index <= k.compaction.sysctl_extfrag_threshold;
+  if (k.trace.on) {
+    trace_mm_compaction_suitable(k, zone, order, lacks_memory ? COMPACT_NOT_SUITABLE_ZONE : suitable);
+  }
+  return lacks_memory ? COMPACT_SKIPPED : suitable;
 }
 
 /** @returns -1000 where a block of that order is free; else 0 to 1000: why there is none, from no memory to fragmentation */

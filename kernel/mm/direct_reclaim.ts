@@ -14,6 +14,7 @@ import { node_isset } from '../lib/nodemask.ts';
 import { cond_resched } from '../sched/core.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
+import { trace_compact_retry, trace_reclaim_retry_zone } from '../trace/events/oom.ts';
 import { explain_call, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __compaction_suitable } from './compaction_suitable.ts';
@@ -122,12 +123,13 @@ export function* should_reclaim_retry(
   if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) {
     let retry = false;
     for (const zone of for_each_zone_of(ac)) {
-      const available = zone_reclaimable_pages(k, zone) + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
+      const reclaimable = zone_reclaimable_pages(k, zone);
+      const available = reclaimable + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
       const min_wmark = wmark_pages(zone, WMARK_MIN);
-      if (__zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available)) {
-        retry = true;
-        break;
-      }
+      retry = __zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available);
+      const loops = state.no_progress_loops;
+      if (k.trace.on) trace_reclaim_retry_zone(k, zone, order, reclaimable, available, min_wmark, loops, retry);
+      if (retry) break;
     }
     yield* cond_resched(k);
     if (retry) return true;
@@ -154,18 +156,28 @@ export function should_compact_retry(
   alloc_flags: number,
   state: attempts,
 ): boolean {
-  const { compact_result } = state;
+  const { compact_result, compact_priority, compaction_retries } = state;
   if (order === 0 || k.current.fatal_signal_pending) return false;
+  const skipped = compact_result === COMPACT_SKIPPED;
   if (compact_result === COMPACT_SUCCESS) state.compaction_retries++;
-  if (compact_result === COMPACT_SKIPPED) return compaction_zonelist_suitable(k, ac, order, alloc_flags);
   const costly = order > PAGE_ALLOC_COSTLY_ORDER;
   const gave_up =
     compact_result === COMPACT_COMPLETE ||
     compact_result === COMPACT_DEFERRED ||
     compact_result === COMPACT_CONTENDED ||
     compact_result === COMPACT_PARTIAL_SKIPPED;
-  const max_retries = costly ? MAX_COMPACT_RETRIES / 4 : MAX_COMPACT_RETRIES;
-  if (!gave_up && state.compaction_retries <= max_retries) return true;
+  const max_retries = costly && !skipped && !gave_up ? MAX_COMPACT_RETRIES / 4 : MAX_COMPACT_RETRIES;
+  let retry = true;
+  if (skipped) retry = compaction_zonelist_suitable(k, ac, order, alloc_flags);
+  else if (gave_up || state.compaction_retries > max_retries) retry = raise_compact_priority(state, costly);
+  if (k.trace.on) {
+    trace_compact_retry(k, order, compact_priority, compact_result, compaction_retries, max_retries, retry);
+  }
+  return retry;
+}
+
+/** @returns whether it could be */
+function raise_compact_priority(state: attempts, costly: boolean): boolean {
   if (state.compact_priority <= (costly ? MIN_COMPACT_COSTLY_PRIORITY : MIN_COMPACT_PRIORITY)) return false;
   state.compact_priority--;
   state.compaction_retries = 0;

@@ -15,6 +15,7 @@ import { XA_MARK_0, XA_MARK_1, xarray } from '../lib/xarray.ts';
 import { jiffies } from '../sched/clock.ts';
 import type { task_struct } from '../sched/task.ts';
 import { wait_queue_head, waitqueue_active, wake_up_all } from '../sched/wait.ts';
+import { trace_writeback_dirty_folio } from '../trace/events/writeback.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT } from './anon_vma.ts';
 import { folio_get, folio_set } from './folio.ts';
 import { folio_end_writeback, folio_start_writeback } from './folio_lock.ts';
@@ -36,13 +37,15 @@ export class inode {
   /** Its first sector: one of a page's. */
   readonly sector: number;
   i_size: number;
+  readonly i_ino: number;
   readonly i_mapping: address_space;
 
   constructor(k: Kernel, disk: gendisk, sector: number, size: number) {
     this.disk = disk;
     this.sector = sector;
     this.i_size = size;
-    this.i_mapping = new address_space(k.filemap.mappings.length, this);
+    this.i_ino = k.filemap.mappings.length;
+    this.i_mapping = new address_space(this.i_ino, this);
     k.filemap.mappings.push(this.i_mapping);
   }
 }
@@ -171,6 +174,7 @@ export function folio_mark_dirty(k: Kernel, pfn: pfn_t): void {
   const flags = m[i + PG_FLAGS]! & ~(1 << PG_reclaim);
   m[i + PG_FLAGS] = flags | (1 << PG_dirty);
   if (((flags >>> PG_dirty) & 1) !== 0) return;
+  if (k.trace.on) trace_writeback_dirty_folio(k, mapping, folio_index(m, i));
   account(k, pfn, 1);
   __mod_node_page_state(k, k.node_data[page_to_nid(k, pfn)]!, NR_DIRTIED, 1);
   mapping.i_pages.set_mark(folio_index(m, i), PAGECACHE_TAG_DIRTY);

@@ -22,6 +22,7 @@ import type { Kernel } from '../kernel.ts';
 import { charge } from '../sched/clock.ts';
 import { cond_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import { trace_wbc_writepage } from '../trace/events/writeback.ts';
 import { balance_dirty_pages_ratelimited, flusher_init } from './balance_dirty.ts';
 import {
   __filemap_remove_folio,
@@ -195,26 +196,36 @@ export function filemap_writepage(k: Kernel, pfn: pfn_t): void {
   submit_bio(k, disk, REQ_OP_WRITE, at, 1 << PAGE_SECTORS_SHIFT, pfn, end_write, 0);
 }
 
-/**
- * write_cache_pages(): starts to write up to `nr_to_write` dirty pages, in order.
- * @param wait for pages that are being written already, as their contents are older. @returns how many it wrote
- */
-export function* write_cache_pages(
-  k: Kernel,
-  mapping: address_space,
-  nr_to_write: number,
-  wait: boolean,
-): Sleeping<number> {
+/** What is to be written of a file, and why. */
+export interface writeback_control {
+  readonly nr_to_write: number;
+  /** WB_SYNC_ALL: pages that are being written already are waited for, as their contents are older. */
+  readonly sync: boolean;
+  /** As it is old; as there is much. */
+  readonly for_kupdate: boolean;
+  readonly for_background: boolean;
+}
+
+const WB_SYNC: writeback_control = {
+  nr_to_write: Number.POSITIVE_INFINITY,
+  sync: true,
+  for_kupdate: false,
+  for_background: false,
+};
+
+/** write_cache_pages(): starts to write dirty pages, in order. @returns how many it wrote */
+export function* write_cache_pages(k: Kernel, mapping: address_space, wbc: writeback_control): Sleeping<number> {
   let written = 0;
-  for (let index = 0; written < nr_to_write; index++) {
+  for (let index = 0; written < wbc.nr_to_write; index++) {
     index = mapping.i_pages.find_marked(index, LAST, PAGECACHE_TAG_DIRTY);
     if (index < 0) break;
     const pfn = filemap_get_folio(k, mapping, index);
     if (blk_queue_full(mapping.host.disk)) yield* blk_wait_for_tag(k, mapping.host.disk);
     yield* folio_lock(k, pfn);
-    if (wait) yield* folio_wait_writeback(k, pfn);
+    if (wbc.sync) yield* folio_wait_writeback(k, pfn);
     const ready = still_in(k, mapping, pfn) && !folio_test(k, pfn, PG_writeback);
     if (ready && folio_clear_dirty_for_io(k, pfn)) {
+      if (k.trace.on) trace_wbc_writepage(k, wbc, written, mapping);
       filemap_writepage(k, pfn);
       written++;
     } else folio_unlock(k, pfn);
@@ -230,7 +241,7 @@ export function* write_cache_pages(
 
 /** fsync(): until all that is dirty is in storage. @returns 0, or the first error since somebody was told */
 export function* filemap_write_and_wait(k: Kernel, mapping: address_space): Sleeping<number> {
-  yield* write_cache_pages(k, mapping, Number.POSITIVE_INFINITY, true);
+  yield* write_cache_pages(k, mapping, WB_SYNC);
   for (let index = 0; ; index++) {
     index = mapping.i_pages.find_marked(index, LAST, PAGECACHE_TAG_WRITEBACK);
     if (index < 0) break;

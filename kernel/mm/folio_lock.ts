@@ -23,6 +23,8 @@ import {
   waitqueue_active,
   wake_up,
 } from '../sched/wait.ts';
+import { trace_folio_wait_writeback } from '../trace/events/writeback.ts';
+import { folio_index, page_file_mapping } from './filemap.ts';
 import { folio_get, folio_set, folio_test } from './folio.ts';
 import { page_index, page_to_nid, page_zone, section_map } from './page.ts';
 import { folio_put, folio_rotate_reclaimable } from './swap.ts';
@@ -77,7 +79,14 @@ export function* folio_wait_locked(k: Kernel, pfn: pfn_t): Sleeping<void> {
 
 /** Until its contents are in storage. Context: the caller has a reference. */
 export function* folio_wait_writeback(k: Kernel, pfn: pfn_t): Sleeping<void> {
-  while (folio_test(k, pfn, PG_writeback)) yield* folio_wait_bit_common(k, pfn, PG_writeback, false);
+  while (folio_test(k, pfn, PG_writeback)) {
+    if (k.trace.on) {
+      const m = section_map(k.mm, pfn);
+      const i = page_index(pfn);
+      trace_folio_wait_writeback(k, page_file_mapping(k, m, i), folio_index(m, i));
+    }
+    yield* folio_wait_bit_common(k, pfn, PG_writeback, false);
+  }
 }
 
 /** @returns whether the caller has the lock now */

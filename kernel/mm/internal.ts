@@ -30,8 +30,10 @@ export const MAX_RECLAIM_RETRIES = 16;
 export const MAX_COMPACT_RETRIES = 16;
 
 // enum compact_result and compact_priority, as far as the allocator tells them apart
+export const COMPACT_NOT_SUITABLE_ZONE = 0;
 export const COMPACT_SKIPPED = 1;
 export const COMPACT_DEFERRED = 2;
+export const COMPACT_NO_SUITABLE_PAGE = 3;
 export const COMPACT_CONTINUE = 4;
 export const COMPACT_COMPLETE = 5;
 export const COMPACT_PARTIAL_SKIPPED = 6;

@@ -9,6 +9,7 @@ import { PG_active, PG_lru, PG_mlocked, PG_unevictable, ZONES_MASK, ZONES_PGSHIF
 import type { pfn_t } from '../include/types.ts';
 import { PGSCAN_SKIP } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_mm_vmscan_lru_isolate } from '../trace/events/vmscan.ts';
 import {
   folio_lruvec,
   type Lruvec,
@@ -27,6 +28,9 @@ import { workingset_age_nonresident } from './workingset.ts';
 
 /** Pages that reclaim takes in one go. */
 export const SWAP_CLUSTER_MAX = 32;
+
+/** isolate_mode_t: mapped pages stay. */
+const ISOLATE_UNMAPPED = 0x2;
 
 /** Pages that are on no list. */
 export class FolioBatch {
@@ -110,6 +114,11 @@ export function isolate_lru_folios(
   }
   s.nr_scanned = scan + s.nr_skipped;
   if (s.nr_skipped > 0) put_back_skipped(k, lruvec, lru, s);
+  if (k.trace.on) {
+    const mode = sc.may_unmap ? 0 : ISOLATE_UNMAPPED;
+    const { reclaim_idx, order } = sc;
+    trace_mm_vmscan_lru_isolate(k, reclaim_idx, order, nr_to_scan, s.nr_scanned, s.nr_skipped, dst.nr, mode, lru);
+  }
   for (let zid = 0; zid < MAX_NR_ZONES; zid++) {
     if (s.taken[zid] !== 0) update_lru_size(k, lruvec, lru, zid, -s.taken[zid]!);
   }

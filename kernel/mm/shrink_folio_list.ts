@@ -26,6 +26,7 @@ import type { Kernel } from '../kernel.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_KSWAPD } from '../sched/task.ts';
+import { trace_mm_vmscan_write_folio } from '../trace/events/vmscan.ts';
 import { PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { __filemap_remove_folio, folio_clear_dirty_for_io, page_file_mapping } from './filemap.ts';
 import { filemap_writepage } from './filemap_io.ts';
@@ -101,6 +102,7 @@ function pageout(k: Kernel, pfn: pfn_t, pgdat: PgData, stat: reclaim_stat): numb
     filemap_writepage(k, pfn);
   }
   if (!folio_test(k, pfn, PG_writeback)) folio_clear(k, pfn, PG_reclaim);
+  if (k.trace.on) trace_mm_vmscan_write_folio(k, pfn);
   __mod_node_page_state(k, pgdat, NR_VMSCAN_WRITE, 1);
   stat.nr_pageout++;
   if ((m[i + PG_FLAGS]! & ((1 << PG_writeback) | (1 << PG_dirty))) !== 0 || !folio_trylock(k, pfn)) return KEEP;

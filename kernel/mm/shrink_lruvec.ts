@@ -29,6 +29,7 @@ import type { Kernel } from '../kernel.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { waitqueue_active, wake_up } from '../sched/wait.ts';
+import { trace_mm_vmscan_lru_shrink_active, trace_mm_vmscan_lru_shrink_inactive } from '../trace/events/vmscan.ts';
 import { wakeup_flusher_threads } from './balance_dirty.ts';
 import { free_unref_page_list } from './free_unref_list.ts';
 import {
@@ -110,6 +111,9 @@ function* shrink_inactive_list(
   nr.immediate += stat.nr_immediate;
   nr.taken += nr_taken;
   if (file) nr.file_taken += nr_taken;
+  if (k.trace.on) {
+    trace_mm_vmscan_lru_shrink_inactive(k, pgdat.node_id, nr_scanned, nr_reclaimed, stat, sc.priority, lru);
+  }
   return nr_reclaimed;
 }
 
@@ -129,6 +133,8 @@ function* shrink_active_list(
   __mod_node_page_state(k, pgdat, isolated, hold.nr);
   if (sc.target_mem_cgroup === null) __count_vm_events(k, PGREFILL, k.vmscan.isolate.nr_scanned);
 
+  const nr_taken = hold.nr;
+  let nr_rotated = 0;
   const active = new FolioBatch();
   const inactive = new FolioBatch();
   for (let at = 0; at < hold.nr; at++) {
@@ -143,17 +149,22 @@ function* shrink_active_list(
     const referenced = folio_referenced(k, pfn);
     if (referenced > 0 && (k.rmap.vm_flags & VM_EXEC) !== 0 && (m[i]! & (1 << PG_swapbacked)) === 0) {
       active.add(pfn);
+      nr_rotated++;
       continue;
     }
     m[i] = (m[i]! & ~(1 << PG_active)) | (1 << PG_workingset);
     inactive.add(pfn);
   }
   const free: pfn_t[] = [];
-  move_folios_to_lru(k, lruvec, active, free);
+  const nr_activate = move_folios_to_lru(k, lruvec, active, free);
   const nr_deactivate = move_folios_to_lru(k, lruvec, inactive, free);
   __count_vm_events(k, PGDEACTIVATE, nr_deactivate);
   __mod_node_page_state(k, pgdat, isolated, -hold.nr);
   free_unref_page_list(k, free.reverse());
+  if (k.trace.on) {
+    const { node_id } = pgdat;
+    trace_mm_vmscan_lru_shrink_active(k, node_id, nr_taken, nr_activate, nr_deactivate, nr_rotated, sc.priority, lru);
+  }
 }
 
 function* shrink_list(k: Kernel, lru: number, nr_to_scan: number, lruvec: Lruvec, sc: scan_control): Sleeping<number> {

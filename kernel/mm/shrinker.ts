@@ -8,6 +8,7 @@ import { SLABS_SCANNED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { cond_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import { trace_mm_shrink_slab_end, trace_mm_shrink_slab_start } from '../trace/events/vmscan.ts';
 import { __count_vm_events } from './vm_event.ts';
 
 /** What scan_objects() returns where it cannot go on now. */
@@ -64,6 +65,7 @@ function* do_shrink_slab(k: Kernel, which: shrinker, gfp: gfp_t, nid: nid_t, pri
   which.nr_deferred[slot] = 0;
   const delta = wanted(which, freeable, priority);
   let total_scan = Math.min(Math.floor(nr / 2 ** priority) + delta, 2 * freeable);
+  if (k.trace.on) trace_mm_shrink_slab_start(k, which, sc, nr, freeable, delta, total_scan, priority);
   let freed = 0;
   let scanned = 0;
   while (total_scan >= which.batch || total_scan >= freeable) {
@@ -78,7 +80,9 @@ function* do_shrink_slab(k: Kernel, which: shrinker, gfp: gfp_t, nid: nid_t, pri
     yield* cond_resched(k);
   }
   const deferred = Math.min(Math.max(nr + delta - scanned, 0), 2 * freeable);
-  which.nr_deferred[slot] = (which.nr_deferred[slot] ?? 0) + deferred;
+  const new_nr = (which.nr_deferred[slot] ?? 0) + deferred;
+  which.nr_deferred[slot] = new_nr;
+  if (k.trace.on) trace_mm_shrink_slab_end(k, which, sc.nid, freed, nr, new_nr, total_scan);
   return freed;
 }
 

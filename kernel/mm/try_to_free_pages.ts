@@ -13,6 +13,14 @@ import { node_isset } from '../lib/nodemask.ts';
 import { cond_resched } from '../sched/core.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import {
+  trace_mm_vmscan_direct_reclaim_begin,
+  trace_mm_vmscan_direct_reclaim_end,
+  trace_mm_vmscan_memcg_reclaim_begin,
+  trace_mm_vmscan_memcg_reclaim_end,
+  trace_mm_vmscan_node_reclaim_begin,
+  trace_mm_vmscan_node_reclaim_end,
+} from '../trace/events/vmscan.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { compact_gap, compaction_suitable, gfp_compaction_allowed } from './compaction_suitable.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
@@ -116,7 +124,10 @@ export function* try_to_free_pages(k: Kernel, ac: alloc_context, order: number, 
   sc.may_unmap = true;
   sc.may_swap = true;
   if (yield* throttle_direct_reclaim(k, sc.gfp_mask, ac)) return 1;
-  return yield* do_try_to_free_pages(k, ac.zones, sc);
+  if (k.trace.on) trace_mm_vmscan_direct_reclaim_begin(k, order, sc.gfp_mask);
+  const reclaimed = yield* do_try_to_free_pages(k, ac.zones, sc);
+  if (k.trace.on) trace_mm_vmscan_direct_reclaim_end(k, reclaimed);
+  return reclaimed;
 }
 
 /** Reclaims from a memory cgroup, on all nodes. @returns how many pages were freed */
@@ -137,9 +148,11 @@ export function* try_to_free_mem_cgroup_pages(
   sc.may_unmap = true;
   sc.may_swap = may_swap;
   const zonelist = (numa_node_id(k) * 2 + gfp_zonelist(sc.gfp_mask)) * 4 + gfp_zone(sc.gfp_mask);
+  if (k.trace.on) trace_mm_vmscan_memcg_reclaim_begin(k, 0, sc.gfp_mask);
   const flags = memalloc_noreclaim_save(k);
   const reclaimed = yield* do_try_to_free_pages(k, k.zonelists.views[zonelist]!, sc);
   memalloc_noreclaim_restore(k, flags);
+  if (k.trace.on) trace_mm_vmscan_memcg_reclaim_end(k, reclaimed);
   return reclaimed;
 }
 
@@ -159,6 +172,7 @@ export function* __node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: num
   sc.may_unmap = (mode & RECLAIM_UNMAP) !== 0;
   sc.may_swap = true;
   sc.reclaim_idx = gfp_zone(gfp);
+  if (k.trace.on) trace_mm_vmscan_node_reclaim_begin(k, pgdat.node_id, order, sc.gfp_mask);
   yield* cond_resched(k);
   fs_reclaim_acquire(k, sc.gfp_mask);
   const flags = memalloc_noreclaim_save(k);
@@ -166,5 +180,6 @@ export function* __node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: num
   while (sc.nr_reclaimed < nr_pages && --sc.priority >= 0);
   memalloc_noreclaim_restore(k, flags);
   fs_reclaim_release(k, sc.gfp_mask);
+  if (k.trace.on) trace_mm_vmscan_node_reclaim_end(k, sc.nr_reclaimed);
   return sc.nr_reclaimed >= nr_pages;
 }

@@ -4,7 +4,9 @@
 //
 // Context: called while k.trace.on.
 
+import { disk_devt } from '../../drivers/block/disk.ts';
 import type { Kernel } from '../../kernel.ts';
+import type { writeback_control } from '../../mm/filemap_io.ts';
 import { define_event, type TraceEvent } from '../event.ts';
 import { trace_record } from '../record.ts';
 import { ulong } from './mmflags.ts';
@@ -73,36 +75,33 @@ export const writeback_events: readonly TraceEvent[] = [
   writeback_dirty_folio,
 ];
 
-/** What is to be written of one file. Linux: struct writeback_control. */
-interface WritebackControl {
-  readonly nr_to_write: number;
-  readonly written: number;
-  /** WB_SYNC_ALL: for integrity's sake. */
-  readonly sync: boolean;
-  /** Because it is old; because there is much. */
-  readonly for_kupdate: boolean;
-  readonly for_background: boolean;
-  readonly range_cyclic: boolean;
+/** struct address_space of a file, as far as it is shown. */
+interface AddressSpace {
+  readonly host: { readonly i_ino: number; readonly disk: { readonly index: number } };
 }
+
+/** The device's name; swap has none. */
+const bdi_dev_name = (mapping: AddressSpace | null): string =>
+  mapping === null ? '(unknown)' : disk_devt(mapping.host.disk);
 
 /** No end. */
 const LONG_MAX = 2n ** 63n - 1n;
 /** Of the root. */
 const CGROUP_INO = 1;
 
-/** @param bdi the device's name, as "254:0" */
-export const trace_wbc_writepage = (k: Kernel, wbc: WritebackControl, bdi: string): void =>
+/** @param written how many pages of the file are by now */
+export const trace_wbc_writepage = (k: Kernel, wbc: writeback_control, written: number, mapping: AddressSpace): void =>
   trace_record(
     k,
     wbc_writepage,
-    bdi,
-    Number.isFinite(wbc.nr_to_write) ? wbc.nr_to_write - wbc.written : LONG_MAX - BigInt(wbc.written),
+    bdi_dev_name(mapping),
+    Number.isFinite(wbc.nr_to_write) ? wbc.nr_to_write - written : LONG_MAX - BigInt(written),
     0,
     Number(wbc.sync),
     Number(wbc.for_kupdate),
     Number(wbc.for_background),
     0,
-    Number(wbc.range_cyclic),
+    Number(!wbc.sync),
     0,
     LONG_MAX,
     CGROUP_INO,
@@ -111,9 +110,9 @@ export const trace_wbc_writepage = (k: Kernel, wbc: WritebackControl, bdi: strin
 export const trace_writeback_pages_written = (k: Kernel, pages_written: number): void =>
   trace_record(k, writeback_pages_written, pages_written);
 
-/** @param bdi the device's name. @param index of the page in the file */
-export const trace_folio_wait_writeback = (k: Kernel, bdi: string, ino: number, index: number): void =>
-  trace_record(k, folio_wait_writeback, bdi, ino, index);
+/** @param mapping null: the page is no file's. @param index of the page in the file */
+export const trace_folio_wait_writeback = (k: Kernel, mapping: AddressSpace | null, index: number): void =>
+  trace_record(k, folio_wait_writeback, bdi_dev_name(mapping), mapping?.host.i_ino ?? 0, index);
 
-export const trace_writeback_dirty_folio = (k: Kernel, bdi: string, ino: number, index: number): void =>
-  trace_record(k, writeback_dirty_folio, bdi, ino, index);
+export const trace_writeback_dirty_folio = (k: Kernel, mapping: AddressSpace, index: number): void =>
+  trace_record(k, writeback_dirty_folio, bdi_dev_name(mapping), mapping.host.i_ino, index);

@@ -14,6 +14,7 @@ import {
   COMPACT_COMPLETE,
   COMPACT_CONTINUE,
   COMPACT_DEFERRED,
+  COMPACT_NO_SUITABLE_PAGE,
   COMPACT_PARTIAL_SKIPPED,
   COMPACT_SKIPPED,
   COMPACT_SUCCESS,
@@ -80,8 +81,9 @@ const victim_mm = {
 } as unknown as mm_struct;
 const task = (pid: number, oom_score_adj: number) => ({ pid, comm: 'busybox', oom_score_adj });
 const cc = (migrate_pfn: number, free_pfn: number) => ({ migrate_pfn, free_pfn, nr_migratepages: 0 });
-const background = { sync: false, for_kupdate: false, for_background: true, range_cyclic: true };
-const sync = { sync: true, for_kupdate: false, for_background: false, range_cyclic: false };
+const background = { nr_to_write: 2048, sync: false, for_kupdate: false, for_background: true };
+const sync = { nr_to_write: Number.POSITIVE_INFINITY, sync: true, for_kupdate: false, for_background: false };
+const vda = { host: { i_ino: 266338304, disk: { index: 0 } } };
 
 /** One for each line of the recording, in order. */
 const rows: readonly ((k: Kernel) => void)[] = [
@@ -119,8 +121,7 @@ const rows: readonly ((k: Kernel) => void)[] = [
   (k) => c.trace_mm_compaction_deferred(k, zone_of(k, 1, 1, 1, 1), 9),
   (k) => c.trace_mm_compaction_suitable(k, zone_of(k, 0, 0, 0, 0), 9, COMPACT_SUCCESS),
   (k) => c.trace_mm_compaction_suitable(k, zone_of(k, 0, 1, 0, 0), 9, COMPACT_SKIPPED),
-  // COMPACT_NO_SUITABLE_PAGE
-  (k) => c.trace_mm_compaction_finished(k, zone_of(k, 1, 1, 0, 0), 9, 3),
+  (k) => c.trace_mm_compaction_finished(k, zone_of(k, 1, 1, 0, 0), 9, COMPACT_NO_SUITABLE_PAGE),
   (k) => c.trace_mm_compaction_finished(k, zone_of(k, 0, 0, 0, 0), -1, COMPACT_CONTINUE),
   (k) => c.trace_mm_compaction_try_to_compact_pages(k, 9, hugetlb, 2),
   (k) => c.trace_mm_compaction_end(k, cc(0xfe00, 0xfe00), 0x8000, 0xffda, false, COMPACT_PARTIAL_SKIPPED),
@@ -133,11 +134,11 @@ const rows: readonly ((k: Kernel) => void)[] = [
   (k) => g.trace_set_migration_pte(k, 0x7f35d30f0000, 0xfee3bc02, 0xefffe7ff, 0),
   (k) => g.trace_mm_migrate_pages_start(k, 1, 0),
   (k) => g.trace_mm_migrate_pages(k, 1, 0, 0, 5),
-  (k) => w.trace_wbc_writepage(k, { ...background, nr_to_write: 2048, written: 1 }, '254:0'),
-  (k) => w.trace_wbc_writepage(k, { ...sync, nr_to_write: Number.POSITIVE_INFINITY, written: 1 }, '254:0'),
+  (k) => w.trace_wbc_writepage(k, background, 1, vda),
+  (k) => w.trace_wbc_writepage(k, sync, 1, vda),
   (k) => w.trace_writeback_pages_written(k, 2048),
-  (k) => w.trace_folio_wait_writeback(k, '254:0', 266338304, 3368),
-  (k) => w.trace_writeback_dirty_folio(k, '254:0', 266338304, 1),
+  (k) => w.trace_folio_wait_writeback(k, vda, 3368),
+  (k) => w.trace_writeback_dirty_folio(k, vda, 1),
 ];
 
 /** Pointers, of which Linux prints hashes, and sizes of functions are not compared. */
@@ -197,6 +198,7 @@ describe('texts', () => {
       'mm_vmscan_lru_shrink_active: nid=0 nr_taken=0 nr_active=0 nr_deactivated=0 nr_referenced=0 priority=0 flags=RECLAIM_WB_FILE|RECLAIM_WB_ASYNC',
       (k) => v.trace_mm_vmscan_lru_shrink_active(k, 0, 0, 0, 0, 0, 0, 3),
     ],
+    ['folio_wait_writeback: bdi (unknown): ino=0 index=77', (k) => w.trace_folio_wait_writeback(k, null, 77)],
     ['mm_migrate_pages_start: mode=0x7 reason=demotion', (k) => g.trace_mm_migrate_pages_start(k, 7, 8)],
   ];
   test.each(others)('%s', (text, call) => {
