@@ -59,6 +59,8 @@ export class Zone {
   readonly pointer_hi: number;
   readonly idx: number;
   readonly nid: nid_t;
+  /** What page_zone_id() is of its pages. */
+  readonly id: number;
   readonly name: string;
   /** By CPU: what zone_cpu() has made of the per-cpu parts. */
   readonly cpus: ZoneCpu[] = [];
@@ -72,6 +74,7 @@ export class Zone {
     this.pointer_hi = (PAGE_OFFSET_HI + Math.floor(pa / TWO_32)) | 0;
     this.idx = idx;
     this.nid = nid;
+    this.id = (nid << 3) | idx;
     this.name = zone_names[idx]!;
   }
 

@@ -43,7 +43,7 @@ import {
   Z_NR_ISOLATE_PAGEBLOCK,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { hard_lockup } from '../lib/bug.ts';
+import { hard_lockup, soft_lockup } from '../lib/bug.ts';
 import { trace_mm_page_pcpu_drain } from '../trace/events/kmem.ts';
 import { explain, explain_pcp, explaining } from '../trace/explain.ts';
 import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
@@ -309,6 +309,8 @@ export function drain_pages_zone(k: Kernel, cpu: number, zone: Zone): void {
   const w = c.words;
   for (let count = w[c.base + PCP_COUNT]!; count > 0; ) {
     const to_drain = Math.min(count, w[c.base + PCP_BATCH]! << CONFIG_PCP_BATCH_SCALE_MAX);
+    // A damaged batch: nothing is drained, for ever.
+    if (to_drain <= 0) soft_lockup(k);
     free_pcppages_bulk(k, zone, to_drain, c, 0);
     count -= to_drain;
   }

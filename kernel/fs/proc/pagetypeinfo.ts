@@ -3,13 +3,20 @@
 //
 // Left out: mixed pageblocks, which need page owners.
 
-import { MAX_ORDER, MIGRATE_TYPES, pageblock_nr_pages, pageblock_order } from '../../include/mmzone.ts';
+import {
+  MAX_ORDER,
+  MIGRATE_TYPES,
+  PAGES_PER_SECTION,
+  pageblock_nr_pages,
+  pageblock_order,
+} from '../../include/mmzone.ts';
 import type { Kernel } from '../../kernel.ts';
 import { node_isset } from '../../lib/nodemask.ts';
 import { for_each_free_page } from '../../mm/free_list.ts';
 import type { PgData, Zone } from '../../mm/mmzone.ts';
 import { for_each_online_pgdat } from '../../mm/mmzone_iter.ts';
-import { page_zone, pfn_valid } from '../../mm/page.ts';
+import { page_zone_id } from '../../mm/page.ts';
+import { pfn_to_online_page } from '../../mm/page_isolation.ts';
 import { get_pageblock_migratetype } from '../../mm/pageblock.ts';
 import { configured_migratetypes, pad, populated_zones } from './zones.ts';
 
@@ -41,9 +48,12 @@ function pagetypeinfo_showfree(k: Kernel, pgdat: PgData): string {
 /** Of each pageblock the page that lies on the zone's own grid of pageblocks, which starts at the zone's start. */
 function count_blocks(k: Kernel, zone: Zone): number[] {
   const count: number[] = new Array(MIGRATE_TYPES).fill(0);
-  for (let pfn = zone.zone_start_pfn; pfn < zone.zone_end_pfn; pfn += pageblock_nr_pages) {
-    if (!pfn_valid(k.mm, pfn) || page_zone(k, pfn) !== zone) continue;
-    count[get_pageblock_migratetype(k, pfn)]!++;
+  // A damaged span may have no end: above the last section there are no pages.
+  const end = Math.min(zone.zone_end_pfn, k.mm.section_mem_map.length * PAGES_PER_SECTION);
+  for (let pfn = zone.zone_start_pfn; pfn < end; pfn += pageblock_nr_pages) {
+    if (!pfn_to_online_page(k, pfn) || page_zone_id(k, pfn) !== zone.id) continue;
+    const mt = get_pageblock_migratetype(k, pfn);
+    if (mt < MIGRATE_TYPES) count[mt]!++;
   }
   return count;
 }
