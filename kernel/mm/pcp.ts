@@ -303,6 +303,13 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
   free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
 }
 
+/** Takes a batch off the lists that the CPU which runs has of a zone. */
+export function drain_zone_pages(k: Kernel, zone: Zone, cpu: number): void {
+  const c = zone_cpu(k, zone, cpu);
+  const to_drain = Math.min(c.pcp[PCP_COUNT]!, c.pcp[PCP_BATCH]!);
+  if (to_drain > 0) free_pcppages_bulk(k, zone, to_drain, c, 0);
+}
+
 /** Empties a CPU's lists of a zone. */
 export function drain_pages_zone(k: Kernel, cpu: number, zone: Zone): void {
   const c = zone_cpu(k, zone, cpu);

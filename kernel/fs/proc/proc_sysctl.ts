@@ -11,6 +11,7 @@ import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_warn } from '../../lib/printk.ts';
 import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
+import { vmstat_table } from '../../mm/vmstat_update.ts';
 import { vm_table } from '../../mm/watermark_sysctl.ts';
 import type { ctl_table } from '../../sysctl.ts';
 
@@ -22,14 +23,14 @@ const vm_elsewhere: readonly string[] = `
   dirtytime_expire_seconds drop_caches extfrag_threshold hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
   legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
   mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
-  numa_stat numa_zonelist_order oom_dump_tasks oom_kill_allocating_task overcommit_kbytes overcommit_memory
-  overcommit_ratio page-cluster page_lock_unfairness panic_on_oom stat_interval stat_refresh swappiness
+  numa_zonelist_order oom_dump_tasks oom_kill_allocating_task overcommit_kbytes overcommit_memory
+  overcommit_ratio page-cluster page_lock_unfairness panic_on_oom stat_interval swappiness
   unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure`
   .trim()
   .split(/\s+/);
 const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', 'kernel', 'net', 'user'];
 
-const vm_files: readonly ctl_table[] = [...vm_table, ...node_reclaim_table, ...writeback_table];
+const vm_files: readonly ctl_table[] = [...vm_table, ...node_reclaim_table, ...writeback_table, ...vmstat_table];
 
 /** @param path within /proc, such as sys/vm/min_free_kbytes */
 const lookup = (path: string): ctl_table | undefined => vm_files.find(({ procname }) => path === `${VM}${procname}`);

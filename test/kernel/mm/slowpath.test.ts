@@ -19,7 +19,7 @@ import type { Kernel } from '../../../kernel/kernel.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
-import { vmstat_update } from '../../../kernel/mm/vmstat.ts';
+import { vmstat_update } from '../../../kernel/mm/vmstat_update.ts';
 import { HARDIRQ_OFFSET, SOFTIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
 import { PF_DUMPCORE, PF_MEMALLOC } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
