@@ -21,7 +21,7 @@ import { __alloc_pages_bulk } from '../../kernel/mm/bulk.ts';
 import { page_index, section_map } from '../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../kernel/mm/page_alloc.ts';
 import { drain_all_pages } from '../../kernel/mm/pcp.ts';
-import { vmstat_update } from '../../kernel/mm/vmstat.ts';
+import { vmstat_update } from '../../kernel/mm/vmstat_update.ts';
 import { zone_cpu } from '../../kernel/mm/zone_cpu.ts';
 import { drawnAllocator } from './allocator.ts';
 import { plain } from './allocator_steps.ts';
