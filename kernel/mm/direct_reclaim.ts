@@ -1,6 +1,6 @@
 // What a request that may wait does before it gives up (Linux: mm/page_alloc.c __alloc_pages_direct_reclaim(),
 // __alloc_pages_direct_compact(), should_reclaim_retry(), should_compact_retry(); mm/compaction.c
-// compaction_zonelist_suitable()): memory is reclaimed and compacted, as long as there is a chance that it helps.
+// compaction_zonelist_suitable(), compaction_defer_reset()): memory is reclaimed and compacted, as long as there is a chance that it helps.
 //
 // Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
 //
@@ -40,6 +40,7 @@ import {
   MIN_COMPACT_PRIORITY,
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
+import { page_zone } from './page.ts';
 import { drain_all_pages } from './pcp.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_page_state_snapshot } from './vmstat.ts';
@@ -57,6 +58,15 @@ export class attempts {
 /** The zones that the request may use. */
 export function* for_each_zone_of(ac: alloc_context): Generator<Zone> {
   for (const zone of ac.zones) if (ac.nodemask === null || node_isset(zone.nid, ac.nodemask)) yield zone;
+}
+
+/** Compaction helped with a block of `order`: for those up to it the zone is not passed over any more. */
+function compaction_defer_reset(zone: Zone, order: number, alloc_success: boolean): void {
+  if (alloc_success) {
+    zone.compact_considered = 0;
+    zone.compact_defer_shift = 0;
+  }
+  if (order >= zone.compact_order_failed) zone.compact_order_failed = order + 1;
 }
 
 export function __alloc_pages_direct_compact(
@@ -77,6 +87,11 @@ export function __alloc_pages_direct_compact(
   if (state.compact_result === COMPACT_SKIPPED) return -1;
   __count_vm_events(k, COMPACTSTALL, 1);
   const pfn = get_page_from_freelist(k, gfp, order, alloc_flags, ac);
+  if (pfn >= 0) {
+    const zone = page_zone(k, pfn);
+    zone.compact_blockskip_flush = false;
+    compaction_defer_reset(zone, order, true);
+  }
   __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
   return pfn;
 }

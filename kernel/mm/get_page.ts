@@ -4,6 +4,7 @@
 import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
 import { __GFP_NOFAIL } from '../include/gfp_types.ts';
 import { MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, ZONE_BOOSTED_WATERMARK } from '../include/mmzone.ts';
+import { KEY_DEBUG_VM } from '../include/static_keys.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import { PGALLOC } from '../include/vm_event_item.ts';
 import { Z_FLAGS } from '../include/zone_words.ts';
@@ -26,6 +27,7 @@ import {
   ALLOC_OOM,
   ALLOC_WMARK_MASK,
 } from './internal.ts';
+import { bad_range, VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import {
   NODE_RECLAIM_FULL,
@@ -94,6 +96,9 @@ function rmqueue(
   if (((zone.words[zone.base + Z_FLAGS]! >>> ZONE_BOOSTED_WATERMARK) & 1) !== 0) {
     zone.flags &= ~(1 << ZONE_BOOSTED_WATERMARK);
     k.page_alloc.reclaim?.wakeup_kswapd(k, zone, 0, 0, zone.idx);
+  }
+  if ((k.page_alloc.static_keys & KEY_DEBUG_VM) !== 0 && pfn >= 0) {
+    VM_BUG_ON_PAGE(k, bad_range(k, zone, pfn), 'page && bad_range(zone, page)', pfn, 'mm/page_alloc.c:3917');
   }
   return pfn;
 }

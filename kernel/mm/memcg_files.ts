@@ -26,9 +26,14 @@ export function memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): nu
   const max = page_counter_memparse(text.trim(), 'max');
   if (max < 0) return max;
   memcg.memory.max = max;
-  drain_all_stock(k, memcg);
+  let drained = false;
   let nr_reclaims = MAX_RECLAIM_RETRIES;
   while (memcg.memory.usage > max) {
+    if (!drained) {
+      drain_all_stock(k, memcg);
+      drained = true;
+      continue;
+    }
     if (nr_reclaims > 0) {
       if (reclaim(k, memcg, memcg.memory.usage - max) === 0) nr_reclaims--;
       continue;

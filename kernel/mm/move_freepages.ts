@@ -5,12 +5,14 @@
 import { PAGE_WORDS, PG_FLAGS, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPPING, PG_PRIVATE } from '../include/mm_types.ts';
 import { pageblock_nr_pages, pageblock_order } from '../include/mmzone.ts';
 import { PG_lru } from '../include/page_flags.ts';
+import { KEY_DEBUG_VM } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { move_to_free_list } from './free_list.ts';
 import type { MmState } from './mm_state.ts';
+import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
-import { is_buddy, lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { is_buddy, lru_pointer_pfn, page_index, page_zone, section_map } from './page.ts';
 import { pageblock_end_pfn, pageblock_start_pfn, set_pageblock_migratetype } from './pageblock.ts';
 
 // Low bits of page->mapping (include/linux/page-flags.h).
@@ -32,6 +34,7 @@ function move_freepages(k: Kernel, zone: Zone, start_pfn: pfn_t, end_pfn: pfn_t,
   const m = section_map(k.mm, start_pfn);
   let pages_moved = 0;
   let num_movable = 0;
+  const debug_vm = (k.page_alloc.static_keys & KEY_DEBUG_VM) !== 0;
   let i = page_index(start_pfn);
   for (let pfn = start_pfn; pfn <= end_pfn; ) {
     if (!is_buddy(m, i)) {
@@ -40,6 +43,7 @@ function move_freepages(k: Kernel, zone: Zone, start_pfn: pfn_t, end_pfn: pfn_t,
       i += PAGE_WORDS;
       continue;
     }
+    if (debug_vm) check_zone(k, zone, pfn);
     const order = m[i + PG_PRIVATE]!;
     move_to_free_list(k, pfn, zone, order, migratetype);
     pfn += 1 << order;
@@ -50,6 +54,14 @@ function move_freepages(k: Kernel, zone: Zone, start_pfn: pfn_t, end_pfn: pfn_t,
   }
   moved.num_movable = num_movable;
   return pages_moved;
+}
+
+/** CONFIG_DEBUG_VM. */
+function check_zone(k: Kernel, zone: Zone, pfn: pfn_t): void {
+  const is = page_zone(k, pfn);
+  const node = is.nid !== zone.nid;
+  VM_BUG_ON_PAGE(k, node, 'page_to_nid(page) != zone_to_nid(zone)', pfn, 'mm/page_alloc.c:2668');
+  VM_BUG_ON_PAGE(k, is !== zone, 'page_zone(page) != zone', pfn, 'mm/page_alloc.c:2669');
 }
 
 /** A tail page is on an LRU list if its head is. */

@@ -6,14 +6,7 @@
 // Left out: what sleeps.
 
 import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
-import {
-  __GFP_ACCOUNT,
-  __GFP_NOFAIL,
-  __GFP_NOWARN,
-  __GFP_THISNODE,
-  __GFP_WRITE,
-  GFP_ZONEMASK,
-} from '../include/gfp_types.ts';
+import { __GFP_ACCOUNT, __GFP_NOFAIL, __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE } from '../include/gfp_types.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
@@ -31,6 +24,7 @@ import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
+import { dump_stack_print_info } from '../lib/taint.ts';
 import { PF_MEMALLOC_SCOPES } from '../sched/task.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
 import { explain, explain_request, explaining } from '../trace/explain.ts';
@@ -144,14 +138,17 @@ export function __alloc_pages(
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
   const { alloc_gfp, migratetype } = ac;
   const pfn = get_page_from_freelist(k, alloc_gfp, order, alloc_flags, ac);
-  if (pfn >= 0) return allocated(k, pfn, order, alloc_gfp, migratetype);
+  if (pfn >= 0) return allocated(k, pfn, order, gfp, alloc_gfp, migratetype);
   // Without what cpusets put in its place.
   ac.nodemask = nodemask;
-  return allocated(k, __alloc_pages_slowpath(k, gfp, order, ac), order, gfp, migratetype);
+  return allocated(k, __alloc_pages_slowpath(k, gfp, order, ac), order, gfp, gfp, migratetype);
 }
 
-/** What is switched on that wants to know of every request's end. */
-function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
+/**
+ * What is switched on that wants to know of every request's end.
+ * @param alloc_gfp what zones were asked with
+ */
+function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, alloc_gfp: gfp_t, migratetype: number): pfn_t {
   const keys = k.page_alloc.static_keys;
   if ((keys & KEY_MEMCG_KMEM) !== 0 && (gfp & __GFP_ACCOUNT) !== 0 && pfn >= 0) {
     if (__memcg_kmem_charge_page(k, pfn, gfp, order) !== 0) {
@@ -160,7 +157,7 @@ function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype
       pfn = -1;
     }
   }
-  if ((keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
+  if ((keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, alloc_gfp, migratetype);
   if (explaining(k)) explain(k, { code: 'result', order, pfn });
   return pfn;
 }
@@ -185,7 +182,8 @@ export function __alloc_pages_node(k: Kernel, nid: nid_t, gfp: gfp_t, order: num
   if (k.node_data[nid] === undefined) throw new KernelBug(`kernel BUG: __alloc_pages_node: no node ${nid}`);
   const quiet = (gfp & (__GFP_THISNODE | __GFP_NOWARN)) === (__GFP_THISNODE | __GFP_NOWARN);
   if (quiet && !node_isset(nid, k.node_online_map)) {
-    pr_warn(k, `${format_gfp(gfp & ~GFP_ZONEMASK)} allocation from offline node ${nid}`);
+    pr_warn(k, `${format_gfp(gfp)} allocation from offline node ${nid}`);
+    dump_stack_print_info(k);
   }
   return __alloc_pages(k, gfp, order, nid);
 }

@@ -13,9 +13,10 @@ import {
   GFP_NOIO,
   GFP_NOWAIT,
 } from '../../../kernel/include/gfp_types.ts';
-import { WMARK_MIN, ZONE_DMA32 } from '../../../kernel/include/mmzone.ts';
-import { COMPACTFAIL, COMPACTSTALL } from '../../../kernel/include/vm_event_item.ts';
+import { zone as layout, WMARK_MIN, ZONE_DMA32 } from '../../../kernel/include/mmzone.ts';
+import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../../../kernel/include/vm_event_item.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { page_count } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
@@ -196,6 +197,34 @@ describe('who is asked for help, and how often', () => {
       expect([events[COMPACTSTALL], events[COMPACTFAIL]]).toEqual([stalls, stalls]);
     }
   });
+});
+
+test('compaction that brought a block about is not put off any more, up to that order', () => {
+  const { k } = exhausted({ compact: SUCCESS });
+  const zone = k.node_data[0]!.node_zones[ZONE_DMA32]!;
+  const block = zone.zone_start_pfn + 0x400;
+  const { offset } = layout;
+  const words = ['compact_considered', 'compact_defer_shift', 'compact_order_failed'] as const;
+  const deferred = (): number[] => [
+    ...words.map((name) => k.hw.ram.u32(zone.pa + offset[name])),
+    k.hw.ram.u8(zone.pa + offset.compact_blockskip_flush),
+  ];
+  words.forEach((name, i) => {
+    k.hw.ram.set_u32(zone.pa + offset[name], 3 + i);
+  });
+  k.hw.ram.set_u8(zone.pa + offset.compact_blockskip_flush, 1);
+  const { reclaim } = k.page_alloc;
+  k.page_alloc.reclaim = {
+    ...reclaim!,
+    try_to_compact_pages: () => {
+      for (let p = block; p < block + 64; p++) if (page_count(k, p) > 0) __free_pages(k, p, 0);
+      drain_all_pages(k, null);
+      return SUCCESS;
+    },
+  };
+  expect(__alloc_pages(k, GFP_KERNEL | __GFP_NOWARN, 5, 0)).toBeGreaterThan(0);
+  expect(deferred()).toEqual([0, 0, 6, 0]);
+  expect(all_vm_events(k)[COMPACTSUCCESS]).toBe(1);
 });
 
 describe('who gets pages of the reserves', () => {
