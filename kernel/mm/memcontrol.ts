@@ -198,6 +198,10 @@ function page_objcg(k: Kernel, m: Int32Array, i: number): obj_cgroup | null {
   return k.memcg.objcgs.get(hi * TWO_32 + ((lo & ~3) >>> 0)) ?? null;
 }
 
+/** Whom a page is charged to, whatever page it is. */
+export const page_memcg_check = (k: Kernel, pfn: pfn_t): mem_cgroup | null =>
+  page_objcg(k, section_map(k.mm, pfn), page_index(pfn))?.memcg ?? null;
+
 /** On the way back to the free lists. Of a tail page its head is looked at. */
 export function __memcg_kmem_uncharge_page(k: Kernel, pfn: pfn_t, order: number): void {
   let m = section_map(k.mm, pfn);
