@@ -90,6 +90,14 @@ describe('alloc_pages_exact()', () => {
     expect([1, 4096, 4097, 8192, 8193, 40000].map(get_order)).toEqual([0, 0, 1, 1, 2, 4]);
   });
 
+  test('nothing at all is more than there can be', () => {
+    const k = twoNodes();
+    const lines = printed(k).length;
+    const before = free(k);
+    expect([get_order(0), alloc_pages_exact(k, 0, GFP_KERNEL), free(k)]).toEqual([52, 0, before]);
+    expect(printed(k)[lines + 1]).toBe('WARNING: CPU: 0 PID: 0 at mm/page_alloc.c:5634 __alloc_pages');
+  });
+
   test('five pages of a block of eight are the caller s, three go back', () => {
     const k = twoNodes();
     const before = free(k);
