@@ -92,7 +92,7 @@ function first_free_block(k: Kernel, start: pfn_t): pfn_t {
     if (++order >= MAX_ORDER) return start;
     outer_start -= outer_start % (1 << order);
   }
-  return outer_start + (1 << buddy_order(k, outer_start)) <= start ? start : outer_start;
+  return outer_start + 2 ** (buddy_order(k, outer_start) & 63) <= start ? start : outer_start;
 }
 
 /**

@@ -87,7 +87,7 @@ function steal_suitable_fallback(
   start_type: number,
   whole_block: boolean,
 ): void {
-  const current_order = buddy_order(k, pfn);
+  const current_order = buddy_order(k, pfn) >>> 0;
   const old_block_type = get_pageblock_migratetype(k, pfn);
   if (old_block_type === MIGRATE_HIGHATOMIC) {
     move_to_free_list(k, pfn, zone, current_order, start_type);

@@ -8,7 +8,7 @@
 // Left out: pages of users and of the page cache, objects, swap, protection, memory.high; moving charges.
 
 import { __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
-import { PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
+import { PG_LRU_NEXT, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
 import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import {
   EBUSY,
@@ -26,8 +26,9 @@ import { in_task } from '../sched/preempt.ts';
 import { PF_KTHREAD, type task_struct } from '../sched/task.ts';
 import { account_kmem, refill_stock, try_charge_memcg } from './memcg_charge.ts';
 import { alloc_pages } from './mempolicy.ts';
-import { lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { page_index, section_map } from './page.ts';
 import { page_counter } from './page_counter.ts';
+import { tail_head } from './page_list.ts';
 
 const MEMCG_DATA_KMEM = 2;
 const TWO_32 = 2 ** 32;
@@ -207,7 +208,7 @@ export function __memcg_kmem_uncharge_page(k: Kernel, pfn: pfn_t, order: number)
   let m = section_map(k.mm, pfn);
   let i = page_index(pfn);
   if ((m[i + PG_LRU_NEXT]! & 1) !== 0) {
-    const head = lru_pointer_pfn(m[i + PG_LRU_NEXT]!, m[i + PG_LRU_NEXT_HI]!);
+    const head = tail_head(k, m, i);
     m = section_map(k.mm, head);
     i = page_index(head);
   }

@@ -38,7 +38,7 @@ import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
 import { NO_WORDS } from './mm_state.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
-import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
+import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map, set_page_count } from './page.ts';
 import { split_page_switched_on } from './page_hooks.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
@@ -232,7 +232,10 @@ export function split_page(k: Kernel, pfn: pfn_t, order: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   if (k.page_alloc.static_keys !== 0) split_page_switched_on(k, pfn, order);
-  for (let p = 1; p < 1 << order; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  const here = Math.min(1 << order, (m.length - i) / PAGE_WORDS);
+  for (let p = 1; p < here; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  // Of an order that was damaged.
+  for (let p = here; p < 1 << order; p++) set_page_count(k, pfn + p, 1);
   split_page_memcg(k, pfn, 1 << order);
 }
 

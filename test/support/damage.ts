@@ -14,12 +14,15 @@ import {
   GFP_KERNEL,
 } from '../../kernel/include/gfp_types.ts';
 import { PAGE_WORDS, PG_LRU_NEXT, PG_REFCOUNT } from '../../kernel/include/mm_types.ts';
+import { MIGRATE_MOVABLE } from '../../kernel/include/mmzone.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { KernelBug, KernelPanic } from '../../kernel/lib/bug.ts';
+import { alloc_contig_range } from '../../kernel/mm/alloc_contig.ts';
 import { __alloc_pages_bulk } from '../../kernel/mm/bulk.ts';
 import { page_index, section_map } from '../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../kernel/mm/page_alloc.ts';
+import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/mm/page_isolation.ts';
 import { drain_all_pages } from '../../kernel/mm/pcp.ts';
 import { vmstat_update } from '../../kernel/mm/vmstat_update.ts';
 import { zone_cpu } from '../../kernel/mm/zone_cpu.ts';
@@ -110,7 +113,18 @@ function run(k: Kernel, taken: Block[], { what, order, gfp, pick }: Step): void 
     }
     split_page(k, pfn, size);
     for (let p = 0; p < 1 << size; p++) __free_pages(k, pfn + p, 0);
+  } else if (what < 93) {
+    const start = (pick % 32) * 256;
+    const pages = 512 << (pick & 1);
+    if (alloc_contig_range(k, start, start + pages, MIGRATE_MOVABLE) === 0) {
+      for (let pfn = start; pfn < start + pages; pfn++) taken.push({ pfn, order: 0, compound: false });
+    }
   } else if (what < 94) {
+    const start = (pick % 16) * 512;
+    if (start_isolate_page_range(k, start, start + 512, MIGRATE_MOVABLE, pick & 3) === 0) {
+      undo_isolate_page_range(k, start, start + 512, MIGRATE_MOVABLE);
+    }
+  } else if (what < 95) {
     const pages: number[] = [];
     __alloc_pages_bulk(k, gfps[gfp]!, 0, null, 1 + (pick % 40), pages);
     for (const pfn of pages) taken.push({ pfn, order: 0, compound: false });
