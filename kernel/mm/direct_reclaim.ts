@@ -43,6 +43,7 @@ import type { Zone } from './mmzone.ts';
 import { page_zone } from './page.ts';
 import { drain_all_pages } from './pcp.ts';
 import { __count_vm_events } from './vm_event.ts';
+import { try_to_free_pages } from './vmscan.ts';
 import { zone_page_state_snapshot } from './vmstat.ts';
 import { __zone_watermark_ok, wmark_pages, zone_watermark_ok } from './watermark_check.ts';
 
@@ -99,7 +100,7 @@ export function __alloc_pages_direct_compact(
 function __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): number {
   fs_reclaim_acquire(k, gfp);
   const flags = memalloc_noreclaim_save(k);
-  const progress = k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0;
+  const progress = try_to_free_pages(k, ac, order, gfp);
   memalloc_noreclaim_restore(k, flags);
   fs_reclaim_release(k, gfp);
   return progress;

@@ -13,7 +13,7 @@ import { CpuZones } from './zone_cpu.ts';
 /** Reclaim, compaction and the OOM killer, as the slow path calls them. */
 export interface ReclaimHooks {
   wakeup_kswapd(k: Kernel, zone: Zone, gfp: gfp_t, order: number, highest_zoneidx: number): void;
-  /** @returns how many pages were freed */
+  /** do_try_to_free_pages(). @returns how many pages were freed */
   try_to_free_pages(k: Kernel, ac: alloc_context, order: number, gfp: gfp_t): number;
   /** @returns a compact_result */
   try_to_compact_pages(

@@ -1,14 +1,25 @@
-// The page-out daemons, as far as a boot without memory pressure shows them (Linux: mm/vmscan.c kswapd_init(), kswapd(),
-// kswapd_try_to_sleep(), pgdat_balanced()).
+// The page-out daemons, as far as a boot without memory pressure shows them, and where reclaim begins (Linux: mm/vmscan.c
+// kswapd_init(), kswapd(), kswapd_try_to_sleep(), pgdat_balanced(); try_to_free_pages()).
 //
-// Left out: reclaim. A daemon that finds nothing to do sets its node's stat thresholds and sleeps until it is woken.
+// Left out: reclaim itself, which is a call through k.page_alloc.reclaim; being held up before it. A daemon that finds nothing to do sets its node's stat thresholds and sleeps until it is woken.
 
 import { MAX_NR_ZONES } from '../include/mmzone.ts';
+import type { gfp_t } from '../include/types.ts';
+import { ALLOCSTALL } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask } from '../lib/nodemask.ts';
+import type { alloc_context } from './alloc_context.ts';
+import { gfp_zone } from './gfp.ts';
 import type { PgData } from './mmzone.ts';
+import { __count_vm_events } from './vm_event.ts';
 import { calculate_normal_threshold, set_pgdat_percpu_threshold } from './vmstat.ts';
 import { zone_watermark_ok_safe } from './watermark_check.ts';
+
+/** Frees pages for a request that cannot be met. @returns how many */
+export function try_to_free_pages(k: Kernel, ac: alloc_context, order: number, gfp: gfp_t): number {
+  __count_vm_events(k, ALLOCSTALL + gfp_zone(gfp), 1);
+  return k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0;
+}
 
 /**
  * Starts a daemon for each node with memory.

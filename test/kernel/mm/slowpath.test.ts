@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { vmstat_show } from '../../../kernel/fs/proc/vmstat.ts';
 import {
   __GFP_DIRECT_RECLAIM,
   __GFP_MOVABLE,
@@ -9,6 +10,7 @@ import {
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   GFP_ATOMIC,
+  GFP_HIGHUSER_MOVABLE,
   GFP_KERNEL,
   GFP_NOIO,
   GFP_NOWAIT,
@@ -184,6 +186,20 @@ describe('who is asked for help, and how often', () => {
     });
     expect(__alloc_pages(k, GFP_KERNEL | __GFP_NOWARN, 0, 0)).toBe(-1);
     expect(asked()).toBe(`w w r w ${times(17, 'w r')} o`);
+  });
+
+  test('each time that a request has to free pages itself is counted, by the highest zone that it may use', () => {
+    const { k, asked } = exhausted();
+    const stalls = (): string[] =>
+      vmstat_show(k)
+        .split('\n')
+        .filter((line) => /^allocstall_.* [1-9]/.test(line));
+    __alloc_pages(k, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, 0, 0);
+    expect(stalls()).toEqual(['allocstall_normal 1']);
+    __alloc_pages(k, GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_NORETRY, 0, 0);
+    __alloc_pages(k, (GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN, 0, 0);
+    expect(stalls()).toEqual(['allocstall_normal 1', 'allocstall_movable 1']);
+    expect([...asked()].filter((what) => what === 'r').length).toBe(2);
   });
 
   test('stalls of compaction are counted, but for those that were skipped', () => {
