@@ -22,7 +22,7 @@ import type { Zone } from './mmzone.ts';
 import { for_each_online_pgdat, for_each_populated_zone } from './mmzone_iter.ts';
 import { pcp_count } from './pageset.ts';
 import { drain_zone_pages } from './pcp.ts';
-import { numa_node_id, per_cpu_ptr } from './percpu.ts';
+import { per_cpu_ptr } from './percpu.ts';
 import { s8, zone_page_state_add } from './vmstat.ts';
 import { switch_to_cpu } from './zone_cpu.ts';
 
@@ -35,10 +35,9 @@ const EXPIRE_UPDATES = 3;
 /** Counters that are known to be below 0 now and then. */
 const may_be_negative: readonly string[] = ['nr_zone_write_pending', 'nr_free_cma', 'nr_writeback'];
 
-/** Of the CPU that runs. */
-function refresh_cpu_vm_stats(k: Kernel): void {
+/** Linux: the CPU itself does this. */
+function refresh_cpu_vm_stats(k: Kernel, cpu: number): void {
   const { ram } = k.hw;
-  const { cpu } = k.percpu;
   for (const zone of for_each_populated_zone(k)) {
     const stats = per_cpu_ptr(k, zone.per_cpu_zonestats, cpu);
     for (let item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
@@ -67,22 +66,21 @@ function expire_pageset(k: Kernel, zone: Zone, cpu: number): void {
   const expire = per_cpu_ptr(k, zone.per_cpu_pageset, cpu) + EXPIRE;
   const updates = ram.u16(expire);
   if (updates === 0 || pcp_count(k, zone, cpu) === 0) return;
-  if (zone.nid === numa_node_id(k)) {
+  if (zone.nid === (k.percpu.numa_node[cpu] ?? 0)) {
     ram.set_u16(expire, 0);
     return;
   }
   ram.set_u16(expire, updates - 1);
-  if (updates === 1) drain_zone_pages(k, zone, cpu);
+  if (updates > 1) return;
+  const { cpu: running } = k.percpu;
+  switch_to_cpu(k, cpu);
+  drain_zone_pages(k, zone, cpu);
+  switch_to_cpu(k, running);
 }
 
 /** Linux: each CPU does it every second. Here once boot is done, so that files agree with lists, and when it is asked for. */
 export function vmstat_update(k: Kernel): void {
-  const { cpu } = k.percpu;
-  for (const online of for_each_online_cpu(k)) {
-    switch_to_cpu(k, online);
-    refresh_cpu_vm_stats(k);
-  }
-  switch_to_cpu(k, cpu);
+  for (const cpu of for_each_online_cpu(k)) refresh_cpu_vm_stats(k, cpu);
 }
 
 /** Reading and writing are the same. Says which counters are below 0, as files show these as 0. */
