@@ -6,6 +6,7 @@ import {
   __GFP_DIRECT_RECLAIM,
   __GFP_DMA,
   __GFP_DMA32,
+  __GFP_MEMALLOC,
   __GFP_MOVABLE,
   __GFP_NOFAIL,
   __GFP_NOWARN,
@@ -139,6 +140,24 @@ describe('frees that are wrong, without CONFIG_DEBUG_VM', () => {
     for (let p = 1; p < 16; p++) __free_pages(k, pfn + p, 0);
     drain_all_pages(k, null);
     expectWhole(k, before, 1);
+  });
+
+  // Sections of 32768 pages: |0 ... |1: free ... X|X ... |, and the pair across the border is freed as one block.
+  test('of too large an order, across the border of two sections: the page beyond it is in use, and stays so', () => {
+    const k = drawnAllocator({ memory: '000', unit: 128 * MiB, config: recorder });
+    for (;;) if (__alloc_pages(k, (GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_MEMALLOC, 0, 0) < 0) break;
+    const border = 2 * 32768;
+    expect([32768, border - 1, border].map((pfn) => page_count(k, pfn))).toEqual([1, 1, 1]);
+    __free_pages(k, 32768, 0);
+    const lines = printed(k).length;
+    __free_pages(k, border - 1, 1);
+    expect(reports(k, lines)).toEqual([
+      ...bad(border, 'nonzero _refcount'),
+      'Disabling lock debugging due to kernel taint',
+    ]);
+    expect(page_count(k, border)).toBe(1);
+    expect(__alloc_pages(k, GFP | __GFP_MEMALLOC, 0, 0)).toBe(32768);
+    expect(__alloc_pages(k, GFP | __GFP_MEMALLOC, 1, 0)).toBe(-1);
   });
 
   test('of too small an order: what was not freed is lost, as in Linux, and nothing is said', () => {
