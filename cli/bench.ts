@@ -60,7 +60,7 @@ export const benchCommand: Command = {
         name: '--firmware',
         value: 'bios|none',
         choices: ['bios', 'none'],
-        help: 'one of the two (default: both in turn)',
+        help: 'boot: one of the two (default: both in turn)',
       },
       {
         name: '--linux',
@@ -82,6 +82,8 @@ export const benchCommand: Command = {
     if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
       throw new UsageError([`--runs is a number from 1 to 1000, found '${values.get('--runs')}'`]);
     }
+    const foreign = what === 'alloc' ? '--firmware' : '--linux';
+    if (values.has(foreign)) throw new UsageError([`${foreign} is not for bench ${what}`]);
     if (what === 'alloc') return benchAlloc(runs, values.get('--linux') ?? undefined, values.has('--json'), output);
     const firmwares = values.has('--firmware') ? [values.get('--firmware')!] : ['bios', 'none'];
     const results: Measured[] = [];

@@ -100,14 +100,22 @@ export const bootCommand: Command = {
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
     const problems = stopped === null ? setSysctls(kernel, sysctls) : [];
-    const explanations = stopped === null ? requests.map((request) => explainOne(kernel, request, problems)) : [];
-    const files = stopped === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
+    const explanations: Explanation[] = [];
+    for (const request of stopped === null ? requests : []) {
+      explanations.push(explainOne(kernel, request, problems));
+      if (explanations.at(-1)!.ended !== null) break;
+    }
+    // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
+    const end = stopped ?? explanations.at(-1)?.ended ?? null;
+    const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
-      const panic = stopped === null ? null : stopped.message;
+      const panic = end === null ? null : end.message;
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
-        ...(explanations.length > 0 ? { explained: explanations } : {}),
+        ...(explanations.length > 0
+          ? { explained: explanations.map(({ request, steps }) => ({ request, steps })) }
+          : {}),
         ...(times === null ? {} : { times }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
@@ -120,11 +128,11 @@ export const bootCommand: Command = {
     }
     for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
-    if (stopped instanceof KernelBug) output.err(`${stopped.message}\n`);
-    else if (stopped !== null && (json || kernel.log.console === null)) {
-      output.err(`Kernel panic - not syncing: ${stopped.message}\n`);
+    if (end instanceof KernelBug) output.err(`${end.message}\n`);
+    else if (end !== null && (json || kernel.log.console === null)) {
+      output.err(`Kernel panic - not syncing: ${end.message}\n`);
     }
-    return stopped === null && problems.length === 0 ? EXIT_OK : EXIT_FAILED;
+    return end === null && problems.length === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
 

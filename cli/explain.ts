@@ -1,6 +1,7 @@
 // `--explain GFP,order=N,node=N`: one request to a kernel that has booted, with every step that it took.
 
 import type { Kernel } from '../kernel/kernel.ts';
+import { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
 import { __alloc_pages } from '../kernel/mm/page_alloc.ts';
 import { explained, type Step } from '../kernel/trace/explain.ts';
 import { UsageError } from './command.ts';
@@ -17,6 +18,8 @@ interface Request {
 export interface Explanation {
   readonly request: string;
   readonly steps: readonly Step[];
+  /** What the kernel did not survive of it. */
+  readonly ended: KernelPanic | KernelBug | null;
 }
 
 /** @throws UsageError */
@@ -43,8 +46,16 @@ export function explainRequest(text: string): Request {
 export function explainOne(k: Kernel, { text, gfp, order, node }: Request, problems: string[]): Explanation {
   if (k.node_data[node] === undefined) {
     problems.push(`--explain ${text}: there is no node ${node}`);
-    return { request: text, steps: [] };
+    return { request: text, steps: [], ended: null };
   }
-  const { steps } = explained(k, () => __alloc_pages(k, gfp, order, node));
-  return { request: text, steps };
+  const { result: ended, steps } = explained(k, () => {
+    try {
+      __alloc_pages(k, gfp, order, node);
+      return null;
+    } catch (error) {
+      if (error instanceof KernelPanic || error instanceof KernelBug) return error;
+      throw error;
+    }
+  });
+  return { request: text, steps, ended };
 }

@@ -131,6 +131,18 @@ describe('--explain', () => {
     expect(out).toContain(`pfn=0x${pfn} order=2 migratetype=0 gfp_flags=GFP_KERNEL|__GFP_COMP\n`);
   });
 
+  it('a request that the kernel does not survive is told as far as it went, and no other follows', async () => {
+    const { code, out, err } = await boot(
+      ...['--json', '-m', '256M', '--explain', '~0,order=10', '--explain', 'GFP_ATOMIC', '--cat', '/proc/vmstat'],
+    );
+    const { panic, explained, zones } = JSON.parse(out);
+    expect([code, err]).toEqual([1, `Kernel panic - not syncing: ${panic}\n`]);
+    expect(panic).toBe('System is deadlocked on memory');
+    expect(explained.map(({ request }: { request: string }) => request)).toEqual(['~0,order=10']);
+    expect(explained[0].steps.length).toBeGreaterThan(5);
+    expect(zones.length).toBeGreaterThan(1);
+  });
+
   it('gives steps as data', async () => {
     const { out } = await boot('--json', '-m', '256M', '--explain', 'GFP_ATOMIC', '--explain', '0,order=10,node=0');
     const { explained } = JSON.parse(out);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { UsageError } from '../../cli/command.ts';
 import { parseConfigOption } from '../../cli/config_option.ts';
 import { debian, recorder } from '../../kernel/config.ts';
 
@@ -14,5 +15,5 @@ test.each([
   ['debian,CMA=1', '--config: CMA is y or n, not "1"'],
   ['debian,CMA', '--config: CMA is y or n, not ""'],
 ])('%s is refused', (text, message) => {
-  expect(() => parseConfigOption(text)).toThrow(message);
+  expect(() => parseConfigOption(text)).toThrow(new UsageError([message]));
 });
