@@ -3,8 +3,7 @@
 //
 // Handing out their pages: cma_alloc.ts.
 //
-// Left out: per-node areas. On x86-64 there is no high memory, so
-// what Linux does about its border never happens.
+// Left out: per-node areas. On x86-64 there is no high memory, so what Linux does about its border never happens.
 
 import { bad_kernel_access } from '../arch/x86/fault.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';

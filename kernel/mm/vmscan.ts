@@ -1,7 +1,8 @@
 // The page-out daemons, as far as a boot without memory pressure shows them, and where reclaim begins (Linux: mm/vmscan.c
 // kswapd_init(), kswapd(), kswapd_try_to_sleep(), pgdat_balanced(); try_to_free_pages()).
 //
-// Left out: reclaim itself, which is a call through k.page_alloc.reclaim; being held up before it. A daemon that finds nothing to do sets its node's stat thresholds and sleeps until it is woken.
+// Left out: reclaim itself, which is a call through k.page_alloc.reclaim; being held up before it. A daemon that finds
+// nothing to do sets its node's stat thresholds and sleeps until it is woken.
 
 import { MAX_NR_ZONES } from '../include/mmzone.ts';
 import type { gfp_t } from '../include/types.ts';
