@@ -4,7 +4,7 @@
 // Left out: moving pages in use out of the range. With one in it the request fails, as where Linux cannot move it.
 
 import { __GFP_MOVABLE } from '../include/gfp_types.ts';
-import { MAX_ORDER, MIGRATE_MOVABLE, pageblock_nr_pages } from '../include/mmzone.ts';
+import { MAX_ORDER, MIGRATE_MOVABLE, PAGES_PER_SECTION, pageblock_nr_pages } from '../include/mmzone.ts';
 import { EBUSY, type gfp_t, type nid_t, type pfn_t } from '../include/types.ts';
 import { COMPACTISOLATED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -172,7 +172,9 @@ export function alloc_contig_pages(
     if (nodemask !== null && !node_isset(zone.nid, nodemask)) continue;
     // Linux's ALIGN() is one for powers of two, and is given other numbers as well.
     let pfn = Number((BigInt(zone.zone_start_pfn) + BigInt(nr_pages) - 1n) & ~(BigInt(nr_pages) - 1n));
-    for (; zone.zone_spans_pfn(pfn + nr_pages - 1); pfn += nr_pages) {
+    // A damaged span may have no end: above the last section there are no pages.
+    const end = k.mm.section_mem_map.length * PAGES_PER_SECTION;
+    for (; pfn < end && zone.zone_spans_pfn(pfn + nr_pages - 1); pfn += nr_pages) {
       if (!pfn_range_valid_contig(k, zone, pfn, nr_pages)) continue;
       if (alloc_contig_range(k, pfn, pfn + nr_pages, MIGRATE_MOVABLE) === 0) return pfn;
     }

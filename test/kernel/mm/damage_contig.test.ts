@@ -2,11 +2,12 @@
 // of the pointer or the order that stands there.
 
 import { beforeEach, expect, test } from 'vitest';
-import { __GFP_COMP, GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
+import { __GFP_COMP, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
 import { PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_PRIVATE, PG1_COMPOUND_NR } from '../../../kernel/include/mm_types.ts';
 import { MIGRATE_MOVABLE } from '../../../kernel/include/mmzone.ts';
+import { Z_SPANNED_PAGES } from '../../../kernel/include/zone_words.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
-import { alloc_contig_range } from '../../../kernel/mm/alloc_contig.ts';
+import { alloc_contig_pages, alloc_contig_range } from '../../../kernel/mm/alloc_contig.ts';
 import { for_each_free_page } from '../../../kernel/mm/free_list.ts';
 import { page_index, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
@@ -71,4 +72,10 @@ test('a free block with a damaged order in a range that is taken is split until 
   const [pfn] = for_each_free_page(k, zone, 10, MIGRATE_MOVABLE);
   write(pfn!, PG_PRIVATE, 20);
   expect(() => alloc_contig_range(k, pfn!, pfn! + 512, MIGRATE_MOVABLE)).toThrow('BUG: ');
+});
+
+test('pages side by side are looked for no further than there are pages, however large the zone says that it is', () => {
+  for (const zone of k.node_data[0]!.node_zones) zone.view[Z_SPANNED_PAGES + 1] = 0x40000000;
+  // A block of the machine's whole memory is nowhere.
+  expect(alloc_contig_pages(k, 8192, GFP_KERNEL | __GFP_NOWARN, 0)).toBe(-1);
 });
