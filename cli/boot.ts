@@ -13,9 +13,9 @@ import { KernelBug } from '../kernel/lib/bug.ts';
 import { explain_text } from '../kernel/trace/explain_text.ts';
 import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
-import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
 import { parseConfigOption } from './config_option.ts';
-import { type Explanation, explainOne, explainRequest } from './explain.ts';
+import { type Explanation, explainAll, explainRequest, explanationData, requestNotes } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
@@ -59,7 +59,7 @@ export const bootCommand: Command = {
         name: '--explain',
         value: 'REQUEST',
         choices: [],
-        help: 'make a request, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
+        help: 'make a request once booted, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
         repeatable: true,
       },
       {
@@ -73,6 +73,8 @@ export const bootCommand: Command = {
     rest: 'qemu',
     operand_count: [0, 0],
     notes: [
+      ...requestNotes,
+      '',
       "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them:",
       `  ${QEMU_OPTION_NAMES.join(' ')}`,
       'Taken, and left alone:',
@@ -100,45 +102,46 @@ export const bootCommand: Command = {
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
     const problems = stopped === null ? setSysctls(kernel, sysctls) : [];
-    const explanations: Explanation[] = [];
-    for (const request of stopped === null ? requests : []) {
-      explanations.push(explainOne(kernel, request, problems));
-      if (explanations.at(-1)!.ended !== null) break;
-    }
+    const asked = stopped === null ? explainAll(kernel, requests) : null;
+    const explanations = asked?.explanations ?? [];
     // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
-    const end = stopped ?? explanations.at(-1)?.ended ?? null;
+    const end = stopped ?? asked?.ended ?? null;
     const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
       const panic = end === null ? null : end.message;
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
-        ...(explanations.length > 0
-          ? { explained: explanations.map(({ request, steps }) => ({ request, steps })) }
-          : {}),
+        ...(explanations.length > 0 ? { explained: explanations.map(explanationData) } : {}),
         ...(times === null ? {} : { times }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
-      if (stopped === null)
+      if (end !== null) output.out(explanations.length > 0 ? `\n${explanationsText(explanations)}` : '');
+      else {
         output.out(
           `\n${textAfterLog(kernel, explanations, paths.length > 0 ? paths.map((path) => files.get(path) ?? '') : null)}`,
         );
+      }
       if (times !== null) output.err(timesText(times));
     }
-    for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
+    for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
     if (end instanceof KernelBug) output.err(`${end.message}\n`);
     else if (end !== null && (json || kernel.log.console === null)) {
       output.err(`Kernel panic - not syncing: ${end.message}\n`);
     }
-    return end === null && problems.length === 0 ? EXIT_OK : EXIT_FAILED;
+    if (end !== null || problems.length > 0) return EXIT_FAILED;
+    return asked !== null && asked.problems.length > 0 ? EXIT_USAGE : EXIT_OK;
   },
 };
 
+const explanationsText = (explanations: readonly Explanation[]): string =>
+  explanations.map(({ steps }) => explain_text(steps)).join('\n');
+
 /** @param files null: none was asked for */
 function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: readonly string[] | null): string {
-  const explained = explanations.map(({ steps }) => explain_text(steps)).join('\n');
+  const explained = explanationsText(explanations);
   if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files.join('');
   return explained === '' ? bootSummary(k) : explained;
 }

@@ -13,7 +13,7 @@ import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { PageHuge } from './compound.ts';
 import { gfp_zone, gfp_zonelist } from './gfp.ts';
 import type { Zone } from './mmzone.ts';
-import { buddy_order, PageBuddy, PageReserved, page_count, page_zone } from './page.ts';
+import { buddy_order, PageBuddy, PageReserved, page_count, page_zone, page_zone_id } from './page.ts';
 import { __free_pages, split_page } from './page_alloc.ts';
 import {
   __isolate_free_page,
@@ -32,8 +32,8 @@ import { __count_vm_events } from './vm_event.ts';
 const pageblock_pfn_to_page = (k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, zone: Zone): boolean =>
   pfn_to_online_page(k, start_pfn) &&
   pfn_to_online_page(k, end_pfn - 1) &&
-  page_zone(k, start_pfn) === zone &&
-  page_zone(k, end_pfn - 1) === zone;
+  page_zone_id(k, start_pfn) === zone.id &&
+  page_zone_id(k, end_pfn - 1) === zone.id;
 
 /** Takes all blocks of [pfn, end_pfn), each of which must be free. @returns how many pages; 0: one is not free */
 function isolate_freepages_block(k: Kernel, pfn: pfn_t, end_pfn: pfn_t, taken: pfn_t[], orders: number[]): number {
@@ -151,7 +151,7 @@ export function free_contig_range(k: Kernel, pfn: pfn_t, nr_pages: number): void
 
 function pfn_range_valid_contig(k: Kernel, zone: Zone, start_pfn: pfn_t, nr_pages: number): boolean {
   for (let pfn = start_pfn; pfn < start_pfn + nr_pages; pfn++) {
-    if (!pfn_to_online_page(k, pfn) || page_zone(k, pfn) !== zone) return false;
+    if (!pfn_to_online_page(k, pfn) || page_zone_id(k, pfn) !== zone.id) return false;
     if (PageReserved(k, pfn) || PageHuge(k, pfn)) return false;
   }
   return true;

@@ -19,7 +19,13 @@ import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_i
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
-import { explain_call, explaining } from '../trace/explain.ts';
+import {
+  explain_call,
+  explain_compact_retry,
+  explain_reclaim_retry,
+  explain_reclaimable,
+  explaining,
+} from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
 import { get_page_from_freelist } from './get_page.ts';
@@ -142,14 +148,25 @@ export function should_reclaim_retry(
 ): boolean {
   if (state.did_some_progress > 0 && order <= PAGE_ALLOC_COSTLY_ORDER) state.no_progress_loops = 0;
   else state.no_progress_loops++;
-  if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) {
-    for (const zone of for_each_zone_of(ac)) {
-      const available = zone_reclaimable_pages(k, zone) + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
-      const min_wmark = wmark_pages(zone, WMARK_MIN);
-      if (__zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available)) return true;
-    }
+  let again = state.no_progress_loops <= MAX_RECLAIM_RETRIES && reclaim_would_do(k, order, ac, alloc_flags);
+  const unreserved = !again && unreserve_highatomic_pageblock(k, ac, true);
+  again ||= unreserved;
+  if (explaining(k)) explain_reclaim_retry(k, state.no_progress_loops, unreserved, again);
+  return again;
+}
+
+/** Whether a zone would have enough if all that can be reclaimed were free. */
+function reclaim_would_do(k: Kernel, order: number, ac: alloc_context, alloc_flags: number): boolean {
+  const { highest_zoneidx } = ac;
+  for (const zone of for_each_zone_of(ac)) {
+    const reclaimable = zone_reclaimable_pages(k, zone);
+    const free = zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
+    const min_wmark = wmark_pages(zone, WMARK_MIN);
+    const ok = __zone_watermark_ok(zone, order, min_wmark, highest_zoneidx, alloc_flags, reclaimable + free);
+    if (explaining(k)) explain_reclaimable(k, zone, order, highest_zoneidx, alloc_flags, free, reclaimable, ok);
+    if (ok) return true;
   }
-  return unreserve_highatomic_pageblock(k, ac, true);
+  return false;
 }
 
 /** Room that compaction needs: twice the block. */
@@ -179,8 +196,22 @@ function compaction_zonelist_suitable(k: Kernel, ac: alloc_context, order: numbe
   return false;
 }
 
-/** Whether to reclaim and compact once more, perhaps at a higher priority (a lower number). */
+/** Whether to reclaim and compact once more. */
 export function should_compact_retry(
+  k: Kernel,
+  ac: alloc_context,
+  order: number,
+  alloc_flags: number,
+  state: attempts,
+): boolean {
+  const again = compaction_might_help(k, ac, order, alloc_flags, state);
+  const { compact_result, compaction_retries, compact_priority } = state;
+  if (explaining(k)) explain_compact_retry(k, compact_result, compaction_retries, compact_priority, again);
+  return again;
+}
+
+/** The same, and raises the priority (a lower number) where it takes that. */
+function compaction_might_help(
   k: Kernel,
   ac: alloc_context,
   order: number,

@@ -21,7 +21,7 @@ import { Z_NR_FREE_CMA_PAGES, Z_VM_STAT } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { hard_lockup } from '../lib/bug.ts';
 import { trace_mm_page_alloc_extfrag } from '../trace/events/kmem.ts';
-import { explain, explain_fallback, explaining } from '../trace/explain.ts';
+import { explain, explain_cma, explain_fallback, explaining } from '../trace/explain.ts';
 import { __rmqueue_smallest } from './buddy.ts';
 import { free_area_empty, get_page_from_free_area, move_to_free_list, nr_free } from './free_list.ts';
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from './internal.ts';
@@ -114,6 +114,12 @@ function steal_suitable_fallback(
   }
 }
 
+/** Of the pageblock that a block lies in, or of all that it fills. */
+const pageblock_types = (k: Kernel, pfn: pfn_t, order: number): number[] =>
+  Array.from({ length: Math.max(1, 2 ** (order - pageblock_order)) }, (_, i) =>
+    get_pageblock_migratetype(k, pfn + i * pageblock_nr_pages),
+  );
+
 /**
  * Brings a block of another migratetype onto the lists of start_migratetype: the largest there is, which comes near to
  * the pageblock with the most free pages; or the smallest that does, where a pageblock cannot be taken over.
@@ -143,10 +149,10 @@ function __rmqueue_fallback(
       can_steal = can_steal_fallback(k, current_order, start_migratetype);
     }
     const pfn = get_page_from_free_area(k, zone, current_order, fallback_mt);
-    const before = told ? get_pageblock_migratetype(k, pfn) : 0;
+    const before = told ? pageblock_types(k, pfn, current_order) : [];
     steal_suitable_fallback(k, zone, pfn, alloc_flags, start_migratetype, can_steal);
     if (told) {
-      const after = get_pageblock_migratetype(k, pfn);
+      const after = pageblock_types(k, pfn, current_order);
       const boost = zone.watermark_boost;
       explain(k, { code: 'steal', pfn, order: current_order, migratetype: fallback_mt, before, after, boost });
     }
@@ -167,7 +173,9 @@ export function __rmqueue(k: Kernel, zone: Zone, order: number, migratetype: num
   if ((alloc_flags & ALLOC_CMA) !== 0) {
     const free = zone.words[zone.base + Z_VM_STAT]!;
     const free_cma = zone.words[zone.base + Z_NR_FREE_CMA_PAGES]!;
-    if (free_cma > 0 && free_cma > (free > 0 ? free >> 1 : 0)) {
+    const first = free_cma > 0 && free_cma > (free > 0 ? free >> 1 : 0);
+    if (free_cma > 0 && explaining(k)) explain_cma(k, zone, free, free_cma, first);
+    if (first) {
       const pfn = __rmqueue_smallest(k, zone, order, MIGRATE_CMA);
       if (pfn >= 0) return pfn;
     }

@@ -11,7 +11,15 @@ import { Z_FLAGS } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { hard_lockup, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset } from '../lib/nodemask.ts';
-import { explain, explain_skip, explain_stop, explain_watermark, explaining } from '../trace/explain.ts';
+import {
+  explain,
+  explain_no_watermarks,
+  explain_skip,
+  explain_stop,
+  explain_too_far,
+  explain_watermark,
+  explaining,
+} from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __mod_zone_freepage_state, __rmqueue_smallest } from './buddy.ts';
 import { deferred_grow_zone } from './deferred.ts';
@@ -157,11 +165,17 @@ export function get_page_from_freelist(
       if (!ok) {
         const grown = k.mm.deferred_pages && deferred_grow_zone(k, zone, order);
         if (!grown && (alloc_flags & ALLOC_NO_WATERMARKS) === 0) {
-          if (!node_reclaim_enabled(k) || !zone_allows_reclaim(k, preferred_zone, zone)) continue;
+          if (!node_reclaim_enabled(k)) continue;
+          if (!zone_allows_reclaim(k, preferred_zone, zone)) {
+            if (told) explain_too_far(k, preferred_zone, zone);
+            continue;
+          }
           const reclaimed = node_reclaim(k, k.node_data[zone.nid]!, gfp, order);
           if (reclaimed === NODE_RECLAIM_NOSCAN || reclaimed === NODE_RECLAIM_FULL) continue;
-          if (!zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)) continue;
-        }
+          const enough = zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags);
+          if (told) explain_watermark(k, zone, order, highest_zoneidx, alloc_flags, enough);
+          if (!enough) continue;
+        } else if (told && !grown) explain_no_watermarks(k, zone);
       }
       do {
         const pfn = rmqueue(k, preferred_zone, zone, order, gfp, alloc_flags, migratetype);

@@ -27,7 +27,7 @@ import { pr_warn } from '../lib/printk.ts';
 import { dump_stack_print_info } from '../lib/taint.ts';
 import { PF_MEMALLOC_SCOPES } from '../sched/task.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
-import { explain, explain_request, explaining } from '../trace/explain.ts';
+import { explain, explain_fault, explain_request, explain_too_large, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { alloc_from_free_list, free_to_free_list } from './buddy_fast.ts';
@@ -118,6 +118,7 @@ export function __alloc_pages(
 ): pfn_t {
   if (order >= MAX_ORDER) {
     warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
+    if (explaining(k)) explain_too_large(k, gfp, order, preferred_nid);
     return -1;
   }
   const state = k.page_alloc;
@@ -134,7 +135,10 @@ export function __alloc_pages(
   const { ac } = state;
   let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
   if (explaining(k)) explain_request(k, gfp, order, preferred_nid, ac);
-  if (alloc_flags < 0) return -1;
+  if (alloc_flags < 0) {
+    if (explaining(k)) explain_fault(k, order);
+    return -1;
+  }
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
   const { alloc_gfp, migratetype } = ac;
   const pfn = get_page_from_freelist(k, alloc_gfp, order, alloc_flags, ac);

@@ -1,6 +1,6 @@
 // What tracing keeps (Linux: kernel/trace/trace.c global_trace).
 
-import type { Step } from './explain.ts';
+import type { Step } from './explain_step.ts';
 import type { RingBuffer } from './ring_buffer.ts';
 
 /** TRACE_BUF_SIZE_DEFAULT */

@@ -89,7 +89,10 @@ describe('--json', () => {
 
   it('has the fields that docs/json.md describes, and no others', async () => {
     const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
-    const heads = page.split('\n').filter((line) => line.startsWith('| `'));
+    const heads = page
+      .slice(0, page.indexOf('## Steps'))
+      .split('\n')
+      .filter((line) => line.startsWith('| `'));
     const described = heads.flatMap((line) => [...line.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name));
     const { out } = await boot(
       '--json',
@@ -102,6 +105,18 @@ describe('--json', () => {
       'GFP_KERNEL',
     );
     expect(Object.keys(JSON.parse(out)).sort()).toEqual(described.sort());
+  });
+
+  it('has steps as docs/json.md describes them', () => {
+    const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
+    const rows = [...page.slice(page.indexOf('## Steps')).matchAll(/^\| `(\w+)` \| (.*) \|$/gm)];
+    const text = readFileSync(new URL('../../kernel/trace/explain_step.ts', import.meta.url), 'utf8');
+    const steps = text.slice(text.indexOf('export type Step'));
+    const codes = [...steps.matchAll(/code: '(\w+)'/g)].map(([, code]) => code!);
+    expect(codes.length).toBeGreaterThan(25);
+    expect(rows.map(([, code]) => code).sort()).toEqual(codes.sort());
+    const fields = [...text.matchAll(/readonly (\w+):/g)].map(([, name]) => name!);
+    for (const name of fields) expect([name, page.includes(`\`${name}\``)]).toEqual([name, true]);
   });
 
   it('has the panic, and the log up to it', async () => {
@@ -147,8 +162,51 @@ describe('--explain', () => {
     const { out } = await boot('--json', '-m', '256M', '--explain', 'GFP_ATOMIC', '--explain', '0,order=10,node=0');
     const { explained } = JSON.parse(out);
     expect(explained.map(({ request }: { request: string }) => request)).toEqual(['GFP_ATOMIC', '0,order=10,node=0']);
-    expect(explained[1].steps[0]).toMatchObject({ code: 'request', gfp: 0, order: 10, nid: 0 });
+    expect(explained[1].steps[0]).toEqual({
+      ...{ code: 'request', gfp: '0', order: 10, nid: 0, highest_zoneidx: 'Normal', migratetype: 'Unmovable' },
+      zones: [
+        { nid: 0, zone: 'DMA32' },
+        { nid: 0, zone: 'DMA' },
+      ],
+    });
+    const steps = new Map(explained[1].steps.map((step: { code: string }) => [step.code, step]));
+    expect(steps.get('walk')).toEqual({ code: 'walk', alloc_flags: 'ALLOC_WMARK_LOW' });
+    expect(steps.get('watermark')).toMatchObject({ zone: 'DMA32', level: 'low', largest: 10 });
+    expect(steps.get('fallback_order')).toMatchObject({ migratetype: 'Movable' });
+    expect(steps.get('steal')).toMatchObject({ before: ['Movable', 'Movable'], after: ['Unmovable', 'Unmovable'] });
     expect(explained[1].steps.at(-1)).toMatchObject({ code: 'result', order: 10 });
+  });
+
+  it('is over with a panic, and tells the requests up to it', async () => {
+    const asked = ['GFP_KERNEL', 'GFP_KERNEL|__GFP_NOFAIL,order=10', 'GFP_ATOMIC'];
+    const options = [
+      '-m',
+      '256M',
+      '--sysctl',
+      'vm.min_free_kbytes=8000000',
+      ...asked.flatMap((one) => ['--explain', one]),
+    ];
+    const { code, out, err } = await boot(...options);
+    expect([code, err]).toEqual([1, '']);
+    expect(out).toMatch(/\nno page\n\norder 10 (.*\n)*the kernel stops: System is deadlocked on memory\n$/);
+    const data = await boot('--json', ...options);
+    expect([data.code, data.err]).toEqual([1, 'Kernel panic - not syncing: System is deadlocked on memory\n']);
+    const { panic, explained, log } = JSON.parse(data.out);
+    expect(panic).toBe('System is deadlocked on memory');
+    expect(log.at(-1)).toContain('end Kernel panic');
+    expect(explained.map(({ request }: { request: string }) => request)).toEqual(asked.slice(0, 2));
+    expect(explained[0].steps.at(-1)).toEqual({ code: 'result', order: 0, pfn: null });
+    expect(explained[1].steps.at(-1)).toEqual({ code: 'stopped', message: panic });
+  });
+
+  it("says why CMA's pages go first, and when they no longer do", async () => {
+    const { out } = await boot(
+      ...['-m', '256M', '--config', 'recorder', '-append', 'cma=150M'],
+      ...Array.from({ length: 24 }, () => ['--explain', 'GFP_HIGHUSER_MOVABLE,order=10']).flat(),
+    );
+    const told = [...out.matchAll(/: (\d+) of (\d+) free pages are CMA's, (\w+).*\n {6}(\w+) lists/g)];
+    expect(new Set(told.map(([, , , half, from]) => `${half} ${from}`))).toEqual(new Set(['more CMA', 'no Movable']));
+    for (const [, cma, free, half] of told) expect(half === 'more').toBe(Number(cma) > Number(free) >> 1);
   });
 
   it.each([
@@ -156,6 +214,8 @@ describe('--explain', () => {
       'GFP_ATOMC',
       "--explain GFP_ATOMC: 'GFP_ATOMC' is no expression of allocation flags, as in GFP_ATOMIC,order=3,node=0",
     ],
+    ['GFP_ATOMIC,order=-1', "--explain GFP_ATOMIC,order=-1: order is a number from 0 on, found '-1', as in "],
+    ['GFP_ATOMIC, order=3,order = 4', '--explain GFP_ATOMIC, order=3,order = 4: order= is there twice, as in '],
     ['GFP_ATOMIC,3', "--explain GFP_ATOMIC,3: '3' is neither order=N nor node=N, as in GFP_ATOMIC,order=3,node=0"],
   ])('%s is refused', async (request, wanted) => {
     const { code, err } = await boot('-m', '256M', '--explain', request);
@@ -165,7 +225,7 @@ describe('--explain', () => {
 
   it('a node that is not there is said', async () => {
     const { code, err } = await boot('-m', '256M', '--explain', 'GFP_KERNEL,node=7');
-    expect([code, err]).toEqual([1, 'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7\n']);
+    expect([code, err]).toEqual([2, 'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7, the nodes are 0\n']);
   });
 });
 

@@ -8,14 +8,17 @@ import {
   GFP_KERNEL,
   GFP_KERNEL_ACCOUNT,
 } from '../../../kernel/include/gfp_types.ts';
-import { MIGRATE_CMA, MIGRATE_RECLAIMABLE, NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
+import { PG_FLAGS_HI } from '../../../kernel/include/mm_types.ts';
+import { MAX_NR_ZONES, MIGRATE_CMA, MIGRATE_RECLAIMABLE, NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
+import { ZONES_PGSHIFT_HI } from '../../../kernel/include/page_flags.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { node_set } from '../../../kernel/lib/nodemask.ts';
 import { __alloc_pages_bulk } from '../../../kernel/mm/bulk.ts';
 import { alloc_pages_exact } from '../../../kernel/mm/gfp_pages.ts';
 import { mem_cgroup_attach, mem_cgroup_create } from '../../../kernel/mm/memcontrol.ts';
-import { page_index, section_map } from '../../../kernel/mm/page.ts';
+import { page_index, page_zone, page_zone_id, page_zonenum, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../../kernel/mm/page_alloc.ts';
+import { __pageblock_pfn_to_page } from '../../../kernel/mm/page_alloc_late.ts';
 import {
   debug_guardpage_minorder_setup,
   early_debug_pagealloc,
@@ -189,6 +192,22 @@ describe('page_owner=on', () => {
     const k = owned();
     expect(printed(k)).toContain('allocated 2097152 bytes of page_ext');
     expect(printed(k).at(-1)).toMatch(/^Node 0, zone {4}DMA32: page owner found early allocated \d+ pages$/);
+  });
+
+  test('a page of no memory, in the span of a zone, whose flags name a zone that its node has not', () => {
+    const k = machine((k) => early_page_owner_param(k, 'on'));
+    // As a range that is reserved and not memory is left: node 0, and MAX_NR_ZONES for a zone.
+    const pfn = 0x80;
+    const zone = page_zone(k, pfn);
+    const m = section_map(k.mm, pfn);
+    expect([zone.idx, page_zone_id(k, pfn)]).toEqual([0, zone.id]);
+    m[page_index(pfn) + PG_FLAGS_HI]! |= MAX_NR_ZONES << ZONES_PGSHIFT_HI;
+    expect(page_zonenum(k, pfn)).toBe(MAX_NR_ZONES);
+    page_ext_init(k);
+    expect(printed(k).at(-1)).toMatch(/^Node 0, zone {4}DMA32: page owner found early allocated \d+ pages$/);
+    expect(record(k, pfn)).toBeUndefined();
+    expect(__pageblock_pfn_to_page(k, pfn, 0x200, zone)).toBe(-1);
+    expect(__pageblock_pfn_to_page(k, pfn + 1, 0x200, zone)).toBe(pfn + 1);
   });
 
   test('who has a block: order, flags, task; free blocks have nobody', () => {
