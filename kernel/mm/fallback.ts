@@ -30,11 +30,14 @@ import { change_pageblock_range, move_freepages_block, moved } from './move_free
 import { buddy_order } from './page.ts';
 import { get_pageblock_migratetype, set_pageblock_migratetype } from './pageblock.ts';
 
-/** By migratetype: the first and the second that it falls back to. Others have none. */
+/** By migratetype: the first and the second that it falls back to. */
 export const fallbacks: readonly (readonly [number, number])[] = [
   [MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE], // MIGRATE_UNMOVABLE
   [MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE], // MIGRATE_MOVABLE
   [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE], // MIGRATE_RECLAIMABLE
+  // A request that is movable and reclaimable at once asks for this. It should have none, and its row is zeroes.
+  // Differs from Linux: rows are read no further than they go, where the Unmovable list is empty too.
+  [MIGRATE_UNMOVABLE, MIGRATE_UNMOVABLE], // MIGRATE_HIGHATOMIC
 ];
 
 /**
@@ -55,7 +58,7 @@ export function find_suitable_fallback(
   migratetype: number,
   only_stealable: boolean,
 ): number {
-  if (nr_free(zone, order) === 0 || migratetype > MIGRATE_RECLAIMABLE) return -1;
+  if (nr_free(zone, order) === 0 || migratetype > MIGRATE_HIGHATOMIC) return -1;
   if (only_stealable && !can_steal_fallback(k, order, migratetype)) return -1;
   const [first, second] = fallbacks[migratetype]!;
   if (!free_area_empty(zone, order, first)) return first;

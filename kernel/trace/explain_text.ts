@@ -16,7 +16,7 @@ import {
   ALLOC_OOM,
   ALLOC_WMARK_MASK,
 } from '../mm/internal.ts';
-import { rounds, runs } from './explain_runs.ts';
+import { type ListStep, type OrderStep, rounds, runs } from './explain_runs.ts';
 import type { GiveUp, Helper, InZone, Mark, Skip, Step } from './explain_step.ts';
 
 export const mark_names = ['min', 'low', 'high', 'promo'];
@@ -79,7 +79,8 @@ function lists_text({ order, migratetype, found, pfn }: Of<'lists'>): string {
   return `${name} lists: ${empty}order ${found} has page frame ${hex(pfn)}${split}`;
 }
 
-const fallback_types = (migratetype: number): string => (fallbacks[migratetype] ?? []).map(type_name).join(' or ');
+const fallback_types = (migratetype: number): string =>
+  [...new Set(fallbacks[migratetype])].map(type_name).join(' or ') || 'none';
 
 function pcp_text({ cpu, order, migratetype, count, wanted, ...s }: Of<'pcp'>): string {
   const list = `CPU ${cpu}'s list of ${type_name(migratetype)} blocks of order ${order} (its lists of ${in_zone(s)} hold ${pages(count)})`;
@@ -228,9 +229,11 @@ function step_text(s: Step): string {
   }
 }
 
-/** Blocks off the lists of one migratetype, as a count of each order. */
-function run_text(run: readonly Of<'lists'>[]): string {
-  const of_order = Array.from({ length: MAX_ORDER }, (_, order) => run.filter(({ found }) => found === order).length);
+/** Orders without a block; or blocks off the lists of one migratetype, as a count of each order. */
+function run_text(run: readonly (ListStep | OrderStep)[]): string {
+  if (run[0]!.code === 'fallback_order') return `        ${orders(run[0]!.order, run.at(-1)!.order)}: none`;
+  const blocks = run as readonly ListStep[];
+  const of_order = Array.from({ length: MAX_ORDER }, (_, i) => blocks.filter(({ found }) => found === i).length);
   const counts = of_order.flatMap((n, order) => (n > 0 ? [`${n} of order ${order}`] : []));
   return `      ... ${run.length} more: ${counts.join(', ')}`;
 }
@@ -238,7 +241,7 @@ function run_text(run: readonly Of<'lists'>[]): string {
 export function explain_text(steps: readonly Step[]): string {
   const lines: string[] = [];
   for (const { steps: round, times } of rounds(steps)) {
-    for (const item of runs(round)) lines.push(Array.isArray(item) ? run_text(item) : step_text(item as Step));
+    for (const item of runs(round)) lines.push('code' in item ? step_text(item) : run_text(item));
     if (times > 1) lines.push(`  ... the same again, ${some(times - 1, 'time')}`);
   }
   return `${lines.join('\n')}\n`;

@@ -4,9 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { proc_sys_write } from '../../../kernel/fs/proc/proc_sysctl.ts';
 import {
   __GFP_MEMALLOC,
+  __GFP_MOVABLE,
   __GFP_NOFAIL,
   __GFP_NORETRY,
   __GFP_NOWARN,
+  __GFP_RECLAIMABLE,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   GFP_ATOMIC,
@@ -166,6 +168,18 @@ test('vm.zone_reclaim_mode: what node_reclaim() found, of each zone', () => {
   const far = told(k, GFP_KERNEL, 0);
   expect(of(far, 'too_far')[0]).toEqual({ code: 'too_far', nid: 1, zone: 1, distance: 20, most: 15 });
   expect(explain_text(far)).toContain('    node_reclaim: Node 1 DMA32 is too far away, distance 20 > 15\n');
+});
+
+test('a request of two migratetypes has the Unmovable lists to fall back to, and orders without a block are one line', () => {
+  const k = machine();
+  __alloc_pages(k, GFP_KERNEL, 5, 0);
+  const steps = told(k, GFP_KERNEL | __GFP_MOVABLE | __GFP_RECLAIMABLE, 5);
+  expect(of(steps, 'steal')[0]).toMatchObject({ migratetype: MIGRATE_UNMOVABLE });
+  expect(explain_text(steps)).toMatch(
+    /HighAtomic lists: orders 5 to 10 empty\n {6}another migratetype's block, of orders 5 to 10, the largest first: Unmovable\n {8}order 10: none\n {8}order 9: Unmovable\n/,
+  );
+  const none = explain_text(told(machine(), GFP_KERNEL | __GFP_MOVABLE | __GFP_RECLAIMABLE, 5));
+  expect(none).toMatch(/the largest first: Unmovable\n {8}orders 10 to 5: none\n/);
 });
 
 describe('pageblocks', () => {
