@@ -66,13 +66,15 @@ export const benchCommand: Command = {
         name: '--linux',
         value: 'COMMAND',
         choices: [],
-        help: "alloc: a program that times Linux's allocator on this host (docs/page-allocator.md), run beside ours",
+        help: "alloc: a program that times Linux's allocator on this host (docs/bench.md), run beside ours",
       },
       { name: '--json', value: null, choices: [], help: 'the numbers as data' },
     ],
     rest: 'operands',
     operand_count: [1, 1],
-    notes: ['Prints medians with the fastest and the slowest run. Nothing else should run on the host meanwhile.'],
+    notes: [
+      'Prints medians with the fastest and the slowest run (docs/bench.md). Nothing else should run on the host meanwhile.',
+    ],
   },
   run(values, [what], output) {
     if (what !== 'boot' && what !== 'alloc') {

@@ -5,21 +5,21 @@ import type { MachineConfig } from '../emu/config/machine_config.ts';
 import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
-import { proc_sys_write } from '../kernel/fs/proc/proc_sysctl.ts';
 import { proc_read } from '../kernel/fs/proc/root.ts';
-import { ENOENT } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { explain_text } from '../kernel/trace/explain_text.ts';
 import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
-import { parseConfigOption } from './config_option.ts';
+import { configSwitches, parseConfigOption } from './config_option.ts';
 import { type Explanation, explainAll, explainRequest, explanationData, requestNotes } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
+import { nameLines } from './options.ts';
 import { userPath } from './path.ts';
+import { parseSysctls, setSysctls, sysctlNames } from './sysctl_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -39,7 +39,7 @@ export const bootCommand: Command = {
         name: '--config',
         value: 'debian|recorder[,SWITCH=y|n...]',
         choices: [],
-        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases; DEBUG_VM=y and the like",
+        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases; single ones to differ",
       },
       {
         name: '--sysctl',
@@ -52,7 +52,7 @@ export const bootCommand: Command = {
         name: '--cat',
         value: 'FILE',
         choices: [],
-        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, cmdline, sys/vm/NAME or /sys/kernel/tracing/trace instead of the zones',
+        help: 'print a file instead of the zones, such as /proc/zoneinfo; what does not begin with / is in /proc',
         repeatable: true,
       },
       {
@@ -75,16 +75,24 @@ export const bootCommand: Command = {
     notes: [
       ...requestNotes,
       '',
-      "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them:",
-      `  ${QEMU_OPTION_NAMES.join(' ')}`,
+      "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them; without",
+      'any it is a pc with 4 GiB, 2 CPUs and 2 nodes:',
+      ...nameLines(QEMU_OPTION_NAMES),
       'Taken, and left alone:',
-      `  ${QEMU_IGNORED_NAMES.join(' ')}`,
-      'Without any: pc, 4 GiB, 2 CPUs, 2 nodes. Exit code 1 if the kernel panics.',
+      ...nameLines(QEMU_IGNORED_NAMES),
+      'Switches of --config:',
+      ...nameLines(configSwitches),
+      'Names of --sysctl:',
+      ...nameLines(sysctlNames),
+      'Files of --cat:',
+      '  buddyinfo cmdline meminfo pagetypeinfo vmstat zoneinfo sys/vm/NAME, /sys/kernel/tracing/trace, and with PAGE_OWNER=y',
+      '  /sys/kernel/debug/page_owner. docs/settings.md says what they all do.',
+      'Exit code 1 if the kernel panics.',
     ],
   },
   run(values, rest, output, lists) {
-    const sysctls = sysctlsOf(lists.get('--sysctl') ?? []);
-    const paths = lists.get('--cat') ?? [];
+    const sysctls = parseSysctls(lists.get('--sysctl') ?? []);
+    const paths = (lists.get('--cat') ?? []).map(pathOf);
     const requests = (lists.get('--explain') ?? []).map(explainRequest);
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
@@ -118,11 +126,7 @@ export const bootCommand: Command = {
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
       if (end !== null) output.out(explanations.length > 0 ? `\n${explanationsText(explanations)}` : '');
-      else {
-        output.out(
-          `\n${textAfterLog(kernel, explanations, paths.length > 0 ? paths.map((path) => files.get(path) ?? '') : null)}`,
-        );
-      }
+      else output.out(`\n${textAfterLog(kernel, explanations, paths.length > 0 ? filesText(files) : null)}`);
       if (times !== null) output.err(timesText(times));
     }
     for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
@@ -139,10 +143,16 @@ export const bootCommand: Command = {
 const explanationsText = (explanations: readonly Explanation[]): string =>
   explanations.map(({ steps }) => explain_text(steps)).join('\n');
 
+/** One file as it is; several each under its name, as tail(1) has it. */
+function filesText(files: ReadonlyMap<string, string>): string {
+  if (files.size <= 1) return [...files.values()].join('');
+  return [...files].map(([path, text]) => `==> ${path} <==\n${text}`).join('\n');
+}
+
 /** @param files null: none was asked for */
-function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: readonly string[] | null): string {
+function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: string | null): string {
   const explained = explanationsText(explanations);
-  if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files.join('');
+  if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files;
   return explained === '' ? bootSummary(k) : explained;
 }
 
@@ -170,36 +180,8 @@ export function machineOf(file: string | null, options: readonly string[], outpu
   return parsed.config;
 }
 
-interface Sysctl {
-  /** As given, to name it by. */
-  readonly name: string;
-  readonly path: string;
-  readonly value: string;
-}
-
-/** As sysctl(8) has it: dots or slashes between the parts of a name. */
-function sysctlsOf(settings: readonly string[]): Sysctl[] {
-  const wrong = settings.filter((setting) => !/^[^=]+=/.test(setting));
-  if (wrong.length > 0) {
-    throw new UsageError(
-      wrong.map((setting) => `--sysctl ${setting}: NAME=VALUE is needed, as in vm.min_free_kbytes=20000`),
-    );
-  }
-  return settings.map((setting) => {
-    const name = setting.slice(0, setting.indexOf('=')).trim();
-    return { name, path: `sys/${name.replaceAll('.', '/')}`, value: setting.slice(setting.indexOf('=') + 1) };
-  });
-}
-
-/** @returns what went wrong, a line each */
-function setSysctls(k: Kernel, sysctls: readonly Sysctl[]): string[] {
-  return sysctls.flatMap(({ name, path, value }) => {
-    const written = proc_sys_write(k, path, `${value}\n`);
-    if (written >= 0) return [];
-    const why = written === -ENOENT ? 'No such file or directory' : 'Invalid argument';
-    return [`--sysctl ${name}=${value}: ${why}`];
-  });
-}
+/** As the user wrote it, or in /proc. */
+const pathOf = (path: string): string => (path.startsWith('/') ? path : `/proc/${path}`);
 
 function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
   const files = new Map<string, string>();

@@ -230,15 +230,24 @@ describe('--explain', () => {
 });
 
 describe('--sysctl and --cat', () => {
-  it('files in the order asked for, instead of lists and zones', async () => {
+  it('files in the order asked for, each under its name, instead of lists and zones', async () => {
     const { code, out, err } = await boot(
       ...['-m', '256M', '--sysctl', 'vm.min_free_kbytes=8192', '--sysctl=vm/watermark_scale_factor=20'],
-      ...['--cat', '/proc/sys/vm/watermark_scale_factor', '--cat=/proc/sys/vm/min_free_kbytes', '-append', 'numa=off'],
-      ...['--cat', '/proc/cmdline'],
+      ...['--cat', '/proc/sys/vm/watermark_scale_factor', '--cat=sys/vm/min_free_kbytes', '-append', 'numa=off'],
+      ...['--cat', 'cmdline'],
     );
     expect([code, err]).toEqual([0, '']);
-    expect(out).toMatch(/\n\n20\n8192\nnuma=off\n$/);
+    expect(out.slice(out.indexOf('\n\n==>'))).toBe(
+      '\n\n==> /proc/sys/vm/watermark_scale_factor <==\n20\n\n==> /proc/sys/vm/min_free_kbytes <==\n8192\n' +
+        '\n==> /proc/cmdline <==\nnuma=off\n',
+    );
     expect(out).not.toContain('zones, in pages');
+  });
+
+  it('one file is that file and nothing else; without a / it is one of /proc', async () => {
+    const { code, out, err } = await boot('-m', '256M', '-append', 'numa=off', '--cat', 'cmdline');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/\]? .*\n\nnuma=off\n$/);
   });
 
   it('writes come before reads, and change the zones', async () => {
@@ -255,12 +264,54 @@ describe('--sysctl and --cat', () => {
   });
 
   it.each([
-    ['vm.watermark_scale_factor=3001', 1, '--sysctl vm.watermark_scale_factor=3001: Invalid argument'],
-    ['vm.percpu_pagelist_high_fraction=7', 1, '--sysctl vm.percpu_pagelist_high_fraction=7: Invalid argument'],
-    ['vm.nosuch=1', 1, '--sysctl vm.nosuch=1: No such file or directory'],
-    ['vm.min_free_kbytes', 2, '--sysctl vm.min_free_kbytes: NAME=VALUE is needed, as in vm.min_free_kbytes=20000'],
-  ])('--sysctl %s is refused', async (setting, code, message) => {
-    expect(await boot('-m', '256M', '--sysctl', setting)).toMatchObject({ code, err: `pgdat boot: ${message}\n` });
+    ['vm.min_free_kbytes', 'NAME=VALUE is needed, as in vm.min_free_kbytes=20000'],
+    ['vm.watermark_scale_factor=3001', 'a whole number from 1 to 3000 is needed'],
+    ['vm.min_free_kbytes=-1', 'a whole number from 0 is needed'],
+    ['vm.min_free_kbytes=2147483648', 'a whole number from 0 is needed'],
+    ['vm/min_free_kbytes=20M', 'a whole number from 0 is needed'],
+    ['vm.min_free_kbytes=', 'a whole number from 0 is needed'],
+    ['vm.min_free_kbyte=1', 'no such sysctl, did you mean vm.min_free_kbytes?'],
+    ['frob=1', expect.stringMatching(/^no such sysctl, there are vm\.lowmem_reserve_ratio, vm\.min_free_kbytes, /)],
+    ['vm.swappiness=1', expect.stringMatching(/^Linux has it, pgdat does not; there are vm\.lowmem_reserve_ratio, /)],
+    ['kernel.panic=1', expect.stringMatching(/^Linux has it, pgdat does not; there are /)],
+  ])('--sysctl %s is refused before the machine boots', async (setting, what) => {
+    const { code, out, err } = await boot('-m', '256M', '--sysctl', setting);
+    expect([code, out]).toEqual([2, '']);
+    const head = `pgdat boot: --sysctl ${setting}: `;
+    expect(err.startsWith(head)).toBe(true);
+    expect(err.slice(head.length, -1)).toEqual(what);
+  });
+
+  it('all settings that cannot be are told at once', async () => {
+    const { err } = await boot(
+      '--sysctl',
+      'vm.numa_stat=2',
+      '--sysctl',
+      'vm.dirty_ratio=101',
+      '--sysctl',
+      'vm.numa_stat=1',
+    );
+    expect(err.split('\n').slice(0, -1)).toEqual([
+      'pgdat boot: --sysctl vm.numa_stat=2: a whole number from 0 to 1 is needed',
+      'pgdat boot: --sysctl vm.dirty_ratio=101: a whole number from 0 to 100 is needed',
+    ]);
+  });
+
+  it("values as Linux reads them: any base, what follows a blank is not looked at, and a vector's may be bad", async () => {
+    const { code, out, err } = await boot(
+      ...['-m', '256M', '--sysctl', 'vm.watermark_scale_factor= 0x10 x', '--sysctl', 'vm.lowmem_reserve_ratio=x'],
+      ...['--sysctl', 'vm.stat_refresh=', '--cat', '/proc/sys/vm/watermark_scale_factor'],
+    );
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/\n\n16\n$/);
+  });
+
+  it('what only a kernel that runs refuses is told after the boot', async () => {
+    const setting = 'vm.percpu_pagelist_high_fraction=7';
+    expect(await boot('-m', '256M', '--sysctl', setting)).toMatchObject({
+      code: 1,
+      err: `pgdat boot: --sysctl ${setting}: Invalid argument\n`,
+    });
   });
 });
 

@@ -32,23 +32,26 @@ const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', '
 
 const vm_files: readonly ctl_table[] = [...vm_table, ...node_reclaim_table, ...writeback_table, ...vmstat_table];
 
-/** @param path within /proc, such as sys/vm/min_free_kbytes */
-const lookup = (path: string): ctl_table | undefined => vm_files.find(({ procname }) => path === `${VM}${procname}`);
+/** The files that there are, by path: sys/vm/min_free_kbytes. */
+export const sysctl_files: ReadonlyMap<string, ctl_table> = new Map(
+  vm_files.map((table) => [`${VM}${table.procname}`, table]),
+);
 
-const is_elsewhere = (path: string): boolean => {
+/** Whether Linux has it and this kernel does not. */
+export const sysctl_is_elsewhere = (path: string): boolean => {
   const [, directory, name] = path.split('/');
   return directory === 'vm' ? vm_elsewhere.includes(name!) : directories_elsewhere.includes(directory!);
 };
 
 /** @returns null: there is no such file */
 export function proc_sys_read(k: Kernel, path: string): string | null {
-  const table = lookup(path);
+  const table = sysctl_files.get(path);
   return table === undefined ? null : table.proc_handler(k, table, null).text;
 }
 
 /** One write() from the start of the file. @returns bytes taken, or -errno */
 export function proc_sys_write(k: Kernel, path: string, text: string): number {
-  const table = lookup(path);
+  const table = sysctl_files.get(path);
   return table === undefined ? -ENOENT : table.proc_handler(k, table, text).taken;
 }
 
@@ -60,7 +63,7 @@ function process_sysctl_arg(k: Kernel, arg: string, val: string | null): number 
   const path = `sys/${param.replaceAll('.', '/')}`;
   const setting = `set sysctl parameter '${param}=${val}`;
   const written = proc_sys_write(k, path, val);
-  if (written === -ENOENT && is_elsewhere(path)) pr_warn(k, `pgdat: sysctl ${param} is not here: no effect`);
+  if (written === -ENOENT && sysctl_is_elsewhere(path)) pr_warn(k, `pgdat: sysctl ${param} is not here: no effect`);
   else if (written === -ENOENT) pr_err(k, `Failed to ${setting}': parameter not found`);
   else if (written < 0) pr_err(k, `Failed to ${setting}': invalid value`);
   else if (written !== val.length) {
