@@ -50,8 +50,15 @@ import { __count_vm_events } from './vm_event.ts';
 import { zone_cpu } from './zone_cpu.ts';
 
 /** Linux: WARN_ON_ONCE_GFP(): not where the caller does not want to hear of failures. */
-function warn_once_gfp(k: Kernel, gfp: gfp_t, where: string): void {
-  if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, where);
+function too_large(k: Kernel, gfp: gfp_t, order: number, nid: nid_t): pfn_t {
+  if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, 'mm/page_alloc.c:5634 __alloc_pages');
+  if (explaining(k)) explain_too_large(k, gfp, order, nid);
+  return -1;
+}
+
+function failed_on_purpose(k: Kernel, order: number): pfn_t {
+  if (explaining(k)) explain_fault(k, order);
+  return -1;
 }
 
 /** Shows the written-out paths the way to this CPU's part of a zonelist's first zone. */
@@ -116,11 +123,7 @@ export function __alloc_pages(
   preferred_nid: nid_t,
   nodemask: nodemask_t | null = null,
 ): pfn_t {
-  if (order >= MAX_ORDER) {
-    warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
-    if (explaining(k)) explain_too_large(k, gfp, order, preferred_nid);
-    return -1;
-  }
+  if (order >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
@@ -135,10 +138,7 @@ export function __alloc_pages(
   const { ac } = state;
   let alloc_flags = prepare_alloc_pages(k, gfp, order, preferred_nid, nodemask, ac);
   if (explaining(k)) explain_request(k, gfp, order, preferred_nid, ac);
-  if (alloc_flags < 0) {
-    if (explaining(k)) explain_fault(k, order);
-    return -1;
-  }
+  if (alloc_flags < 0) return failed_on_purpose(k, order);
   alloc_flags |= alloc_flags_nofragment(k, ac.zones[ac.preferred], gfp);
   const { alloc_gfp, migratetype } = ac;
   const pfn = get_page_from_freelist(k, alloc_gfp, order, alloc_flags, ac);
