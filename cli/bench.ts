@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { parseQemuOptions } from '../emu/config/qemu_options.ts';
 import { benchKernel, benchMixes, benchPairs, mixesText, pairsText } from './bench_alloc.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { userPath } from './path.ts';
 import { type Spread, spread } from './spread.ts';
 
 interface Subject {
@@ -126,7 +127,10 @@ function benchAlloc(rounds: number, linux: string | undefined, json: boolean, ou
 
 /** Runs what prints "order N X ns per alloc+free pair". @returns the least that it printed for each order */
 function runLinux(command: string): number[] {
-  const child = spawnSync(command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawnSync(command.includes('/') ? userPath(command) : command, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const found: number[][] = [];
   for (const [, order, ns] of (child.stdout ?? '').matchAll(/^order (\d+) ([\d.]+) ns per alloc\+free pair$/gm)) {
     found[Number(order)] ??= [];

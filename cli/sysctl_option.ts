@@ -1,6 +1,7 @@
 // `--sysctl NAME=VALUE`: what can be told of it before the machine boots, and the write once it has.
 
 import { proc_sys_write, sysctl_files, sysctl_is_elsewhere } from '../kernel/fs/proc/proc_sysctl.ts';
+import { ERANGE } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { sysctl_may_take } from '../kernel/sysctl.ts';
 import { UsageError } from './command.ts';
@@ -51,7 +52,9 @@ function problemOf({ setting, path, value }: Sysctl): string | null {
 
 /** @returns what went wrong, a line each: some values are refused only by a kernel that runs */
 export function setSysctls(k: Kernel, sysctls: readonly Sysctl[]): string[] {
-  return sysctls.flatMap(({ setting, path, value }) =>
-    proc_sys_write(k, path, `${value}\n`) >= 0 ? [] : [`--sysctl ${setting}: Invalid argument`],
-  );
+  return sysctls.flatMap(({ setting, path, value }) => {
+    const written = proc_sys_write(k, path, `${value}\n`);
+    if (written >= 0) return [];
+    return [`--sysctl ${setting}: ${written === -ERANGE ? 'Numerical result out of range' : 'Invalid argument'}`];
+  });
 }

@@ -306,11 +306,13 @@ describe('--sysctl and --cat', () => {
     expect(out).toMatch(/\n\n16\n$/);
   });
 
-  it('what only a kernel that runs refuses is told after the boot', async () => {
-    const setting = 'vm.percpu_pagelist_high_fraction=7';
+  it.each([
+    ['vm.percpu_pagelist_high_fraction=7', 'Invalid argument'],
+    ['vm.dirty_bytes=20000000000000', 'Numerical result out of range'],
+  ])('%s, which only a kernel that runs refuses, is told after the boot', async (setting, why) => {
     expect(await boot('-m', '256M', '--sysctl', setting)).toMatchObject({
       code: 1,
-      err: `pgdat boot: --sysctl ${setting}: Invalid argument\n`,
+      err: `pgdat boot: --sysctl ${setting}: ${why}\n`,
     });
   });
 });
