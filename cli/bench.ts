@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { parseQemuOptions } from '../emu/config/qemu_options.ts';
 import { benchKernel, benchMixes, benchPairs, mixesText, pairsText } from './bench_alloc.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
+import { userPath } from './path.ts';
 import { type Spread, spread } from './spread.ts';
 
 interface Subject {
@@ -60,19 +61,21 @@ export const benchCommand: Command = {
         name: '--firmware',
         value: 'bios|none',
         choices: ['bios', 'none'],
-        help: 'one of the two (default: both in turn)',
+        help: 'boot: one of the two (default: both in turn)',
       },
       {
         name: '--linux',
         value: 'COMMAND',
         choices: [],
-        help: "alloc: a program that times Linux's allocator on this host (docs/page-allocator.md), run beside ours",
+        help: "alloc: a program that times Linux's allocator on this host (docs/bench.md), run beside ours",
       },
       { name: '--json', value: null, choices: [], help: 'the numbers as data' },
     ],
     rest: 'operands',
     operand_count: [1, 1],
-    notes: ['Prints medians with the fastest and the slowest run. Nothing else should run on the host meanwhile.'],
+    notes: [
+      'Prints medians with the fastest and the slowest run (docs/bench.md). Nothing else should run on the host meanwhile.',
+    ],
   },
   run(values, [what], output) {
     if (what !== 'boot' && what !== 'alloc') {
@@ -82,6 +85,8 @@ export const benchCommand: Command = {
     if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
       throw new UsageError([`--runs is a number from 1 to 1000, found '${values.get('--runs')}'`]);
     }
+    const foreign = what === 'alloc' ? '--firmware' : '--linux';
+    if (values.has(foreign)) throw new UsageError([`${foreign} is not for bench ${what}`]);
     if (what === 'alloc') return benchAlloc(runs, values.get('--linux') ?? undefined, values.has('--json'), output);
     const firmwares = values.has('--firmware') ? [values.get('--firmware')!] : ['bios', 'none'];
     const results: Measured[] = [];
@@ -122,7 +127,10 @@ function benchAlloc(rounds: number, linux: string | undefined, json: boolean, ou
 
 /** Runs what prints "order N X ns per alloc+free pair". @returns the least that it printed for each order */
 function runLinux(command: string): number[] {
-  const child = spawnSync(command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawnSync(command.includes('/') ? userPath(command) : command, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const found: number[][] = [];
   for (const [, order, ns] of (child.stdout ?? '').matchAll(/^order (\d+) ([\d.]+) ns per alloc\+free pair$/gm)) {
     found[Number(order)] ??= [];

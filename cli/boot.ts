@@ -6,22 +6,22 @@ import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
-import { proc_sys_write } from '../kernel/fs/proc/proc_sysctl.ts';
 import { proc_read } from '../kernel/fs/proc/root.ts';
-import { ENOENT } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { explain_text } from '../kernel/trace/explain_text.ts';
 import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
-import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
-import { parseConfigOption } from './config_option.ts';
-import { type Explanation, explainOne, explainRequest } from './explain.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
+import { configSwitches, parseConfigOption } from './config_option.ts';
+import { type Explanation, explainAll, explainRequest, explanationData, requestNotes } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
 import { bootLab, type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
+import { nameLines } from './options.ts';
 import { userPath } from './path.ts';
 import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
+import { parseSysctls, setSysctls, sysctlNames } from './sysctl_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -41,7 +41,7 @@ export const bootCommand: Command = {
         name: '--config',
         value: 'debian|recorder[,SWITCH=y|n...]',
         choices: [],
-        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases; DEBUG_VM=y and the like",
+        help: "the kernel's build switches: Debian 12's (default), or those of the recorded cases; single ones to differ",
       },
       {
         name: '--sysctl',
@@ -54,7 +54,7 @@ export const bootCommand: Command = {
         name: '--cat',
         value: 'FILE',
         choices: [],
-        help: 'print /proc/buddyinfo, zoneinfo, pagetypeinfo, vmstat, meminfo, swaps, cmdline, sys/vm/NAME or /sys/kernel/tracing/trace instead of the zones',
+        help: 'print a file instead of the zones, such as /proc/zoneinfo; what does not begin with / is in /proc',
         repeatable: true,
       },
       {
@@ -68,7 +68,7 @@ export const bootCommand: Command = {
         name: '--explain',
         value: 'REQUEST',
         choices: [],
-        help: 'make a request, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
+        help: 'make a request once booted, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
         repeatable: true,
       },
       {
@@ -82,16 +82,26 @@ export const bootCommand: Command = {
     rest: 'qemu',
     operand_count: [0, 0],
     notes: [
-      "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them:",
-      `  ${QEMU_OPTION_NAMES.join(' ')}`,
+      ...requestNotes,
+      '',
+      "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them; without",
+      'any it is a pc with 4 GiB, 2 CPUs and 2 nodes:',
+      ...nameLines(QEMU_OPTION_NAMES),
       'Taken, and left alone:',
-      `  ${QEMU_IGNORED_NAMES.join(' ')}`,
-      'Without any: pc, 4 GiB, 2 CPUs, 2 nodes. Exit code 1 if the kernel panics.',
+      ...nameLines(QEMU_IGNORED_NAMES),
+      'Switches of --config:',
+      ...nameLines(configSwitches),
+      'Names of --sysctl:',
+      ...nameLines(sysctlNames),
+      'Files of --cat:',
+      '  buddyinfo cmdline meminfo pagetypeinfo vmstat zoneinfo sys/vm/NAME, /sys/kernel/tracing/trace, and with PAGE_OWNER=y',
+      '  /sys/kernel/debug/page_owner. docs/settings.md says what they all do.',
+      'Exit code 1 if the kernel panics.',
     ],
   },
   run(values, rest, output, lists) {
-    const sysctls = sysctlsOf(lists.get('--sysctl') ?? []);
-    const paths = lists.get('--cat') ?? [];
+    const sysctls = parseSysctls(lists.get('--sysctl') ?? []);
+    const paths = (lists.get('--cat') ?? []).map(pathOf);
     const requests = (lists.get('--explain') ?? []).map(explainRequest);
     const swap = swapOf(lists.get('--swap') ?? []);
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
@@ -112,38 +122,49 @@ export const bootCommand: Command = {
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
     const problems = stopped === null ? [...switchSwapOn(kernel, swap), ...setSysctls(kernel, sysctls)] : [];
-    const explanations = stopped === null ? requests.map((request) => explainOne(kernel, request, problems)) : [];
-    const files = stopped === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
+    const asked = stopped === null ? explainAll(kernel, requests) : null;
+    const explanations = asked?.explanations ?? [];
+    // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
+    const end = stopped ?? asked?.ended ?? null;
+    const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
-      const panic = stopped === null ? null : stopped.message;
+      const panic = end === null ? null : end.message;
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
-        ...(explanations.length > 0 ? { explained: explanations } : {}),
+        ...(explanations.length > 0 ? { explained: explanations.map(explanationData) } : {}),
         ...(times === null ? {} : { times }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
-      if (stopped === null)
-        output.out(
-          `\n${textAfterLog(kernel, explanations, paths.length > 0 ? paths.map((path) => files.get(path) ?? '') : null)}`,
-        );
+      if (end !== null) output.out(explanations.length > 0 ? `\n${explanationsText(explanations)}` : '');
+      else output.out(`\n${textAfterLog(kernel, explanations, paths.length > 0 ? filesText(files) : null)}`);
       if (times !== null) output.err(timesText(times));
     }
-    for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
+    for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
-    if (stopped instanceof KernelBug) output.err(`${stopped.message}\n`);
-    else if (stopped !== null && (json || kernel.log.console === null)) {
-      output.err(`Kernel panic - not syncing: ${stopped.message}\n`);
+    if (end instanceof KernelBug) output.err(`${end.message}\n`);
+    else if (end !== null && (json || kernel.log.console === null)) {
+      output.err(`Kernel panic - not syncing: ${end.message}\n`);
     }
-    return stopped === null && problems.length === 0 ? EXIT_OK : EXIT_FAILED;
+    if (end !== null || problems.length > 0) return EXIT_FAILED;
+    return asked !== null && asked.problems.length > 0 ? EXIT_USAGE : EXIT_OK;
   },
 };
 
+const explanationsText = (explanations: readonly Explanation[]): string =>
+  explanations.map(({ steps }) => explain_text(steps)).join('\n');
+
+/** One file as it is; several each under its name, as tail(1) has it. */
+function filesText(files: ReadonlyMap<string, string>): string {
+  if (files.size <= 1) return [...files.values()].join('');
+  return [...files].map(([path, text]) => `==> ${path} <==\n${text}`).join('\n');
+}
+
 /** @param files null: none was asked for */
-function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: readonly string[] | null): string {
-  const explained = explanations.map(({ steps }) => explain_text(steps)).join('\n');
-  if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files.join('');
+function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: string | null): string {
+  const explained = explanationsText(explanations);
+  if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files;
   return explained === '' ? bootSummary(k) : explained;
 }
 
@@ -176,36 +197,8 @@ export function machineOf(file: string | null, options: readonly string[], outpu
   return parsed.config;
 }
 
-interface Sysctl {
-  /** As given, to name it by. */
-  readonly name: string;
-  readonly path: string;
-  readonly value: string;
-}
-
-/** As sysctl(8) has it: dots or slashes between the parts of a name. */
-function sysctlsOf(settings: readonly string[]): Sysctl[] {
-  const wrong = settings.filter((setting) => !/^[^=]+=/.test(setting));
-  if (wrong.length > 0) {
-    throw new UsageError(
-      wrong.map((setting) => `--sysctl ${setting}: NAME=VALUE is needed, as in vm.min_free_kbytes=20000`),
-    );
-  }
-  return settings.map((setting) => {
-    const name = setting.slice(0, setting.indexOf('=')).trim();
-    return { name, path: `sys/${name.replaceAll('.', '/')}`, value: setting.slice(setting.indexOf('=') + 1) };
-  });
-}
-
-/** @returns what went wrong, a line each */
-function setSysctls(k: Kernel, sysctls: readonly Sysctl[]): string[] {
-  return sysctls.flatMap(({ name, path, value }) => {
-    const written = proc_sys_write(k, path, `${value}\n`);
-    if (written >= 0) return [];
-    const why = written === -ENOENT ? 'No such file or directory' : 'Invalid argument';
-    return [`--sysctl ${name}=${value}: ${why}`];
-  });
-}
+/** As the user wrote it, or in /proc. */
+const pathOf = (path: string): string => (path.startsWith('/') ? path : `/proc/${path}`);
 
 function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
   const files = new Map<string, string>();

@@ -1,11 +1,23 @@
-// `--explain GFP,order=N,node=N`: one request to a kernel that has booted, with every step that it took.
+// `--explain FLAGS,order=N,node=N`: one request to a kernel that has booted, with every step that it took.
 
+import { migratetype_names, zone_names } from '../kernel/include/mmzone.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
+import { for_each_node_mask } from '../kernel/lib/nodemask.ts';
+import { format_gfp } from '../kernel/mm/gfp.ts';
 import { __alloc_pages } from '../kernel/mm/page_alloc.ts';
-import { explained, type Step } from '../kernel/trace/explain.ts';
+import { explained } from '../kernel/trace/explain.ts';
+import type { Step } from '../kernel/trace/explain_step.ts';
+import { alloc_flags_text, mark_names } from '../kernel/trace/explain_text.ts';
 import { UsageError } from './command.ts';
 import { CaseError } from './oracle/fields.ts';
 import { parseGfp } from './oracle/gfp_text.ts';
+
+export const requestNotes = [
+  'REQUEST is FLAGS[,order=N][,node=N]. FLAGS: names (GFP_KERNEL, __GFP_NOWARN, ...) and numbers (0xcc0), with | & ~ and',
+  'brackets. order: 0 (as if left out) to 10; larger ones the kernel refuses. node: the one to begin with, 0 if left out.',
+  'CPU 0 asks. Pages that a request is given stay with it: those after it find them gone.',
+];
 
 interface Request {
   readonly text: string;
@@ -24,27 +36,75 @@ export function explainRequest(text: string): Request {
   const wrong = (what: string): never => {
     throw new UsageError([`--explain ${text}: ${what}, as in GFP_ATOMIC,order=3,node=0`]);
   };
-  const [flags = '', ...settings] = text.split(',');
-  const numbers = { order: 0, node: 0 };
+  const [flags = '', ...settings] = text.split(',').map((part) => part.trim());
+  const numbers = new Map<string, number>();
   for (const setting of settings) {
-    const [, name, value] =
-      /^(order|node)=(\d{1,4})$/.exec(setting) ?? wrong(`'${setting}' is neither order=N nor node=N`);
-    numbers[name as 'order' | 'node'] = Number(value);
+    const [, name = '', value = ''] =
+      /^(order|node)\s*=\s*(.*)$/.exec(setting) ?? wrong(`'${setting}' is neither order=N nor node=N`);
+    if (!/^\d{1,4}$/.test(value)) wrong(`${name} is a number from 0 on, found '${value}'`);
+    if (numbers.has(name)) wrong(`${name}= is there twice`);
+    numbers.set(name, Number(value));
   }
   try {
-    return { text, gfp: parseGfp(flags), ...numbers };
+    return { text, gfp: parseGfp(flags), order: numbers.get('order') ?? 0, node: numbers.get('node') ?? 0 };
   } catch (error) {
     if (error instanceof CaseError) return wrong(`'${flags}' is no expression of allocation flags`);
     throw error;
   }
 }
 
-/** Makes the request, and keeps the pages. What is wrong with it is added to `problems`. */
-export function explainOne(k: Kernel, { text, gfp, order, node }: Request, problems: string[]): Explanation {
-  if (k.node_data[node] === undefined) {
-    problems.push(`--explain ${text}: there is no node ${node}`);
-    return { request: text, steps: [] };
-  }
-  const { steps } = explained(k, () => __alloc_pages(k, gfp, order, node));
-  return { request: text, steps };
+interface Explained {
+  readonly explanations: readonly Explanation[];
+  /** The kernel's end, if a request was it: those after it are not made. */
+  readonly ended: KernelPanic | KernelBug | null;
+  /** What is wrong with requests that this machine does not allow. */
+  readonly problems: readonly string[];
 }
+
+/** Makes the requests one after the other, and keeps the pages. */
+export function explainAll(k: Kernel, requests: readonly Request[]): Explained {
+  const explanations: Explanation[] = [];
+  const problems: string[] = [];
+  for (const { text, gfp, order, node } of requests) {
+    if (k.node_data[node] === undefined) {
+      const nodes = [...for_each_node_mask(k.node_possible_map)].filter((nid) => k.node_data[nid] !== undefined);
+      problems.push(`--explain ${text}: there is no node ${node}, the nodes are ${nodes.join(', ')}`);
+      continue;
+    }
+    const { steps, stopped } = explained(k, () => __alloc_pages(k, gfp, order, node));
+    explanations.push({ request: text, steps });
+    if (stopped !== null) return { explanations, ended: stopped, problems };
+  }
+  return { explanations, ended: null, problems };
+}
+
+const orNull = (value: number): number | null => (value < 0 ? null : value);
+const typeName = (migratetype: number): string | null => migratetype_names[migratetype] ?? null;
+const zoneName = (zone: number): string => zone_names[zone]!;
+
+/** How each field is told that is more than a number. */
+const views: Readonly<Record<string, (value: never) => unknown>> = {
+  zone: zoneName,
+  highest_zoneidx: zoneName,
+  zones: (zones: readonly { nid: number; zone: number }[]) =>
+    zones.map(({ nid, zone }) => ({ nid, zone: zoneName(zone) })),
+  migratetype: typeName,
+  before: (value: number | readonly number[]) => (typeof value === 'number' ? value : value.map(typeName)),
+  after: (value: number | readonly number[]) => (typeof value === 'number' ? value : value.map(typeName)),
+  level: (level: number) => mark_names[level],
+  gfp: (gfp: number) => format_gfp(gfp) || '0',
+  alloc_flags: alloc_flags_text,
+  pfn: orNull,
+  found: orNull,
+  largest: orNull,
+};
+
+/** Steps for --json: zones, migratetypes, marks and flags by name, null for what is not there. */
+export const explanationData = ({ request, steps }: Explanation): object => ({
+  request,
+  steps: steps.map((step) =>
+    Object.fromEntries(
+      Object.entries(step).map(([name, value]) => [name, name in views ? views[name]!(value as never) : value]),
+    ),
+  ),
+});

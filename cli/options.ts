@@ -122,6 +122,20 @@ export function commandHelp(command: CommandSpec): string {
   ].join('\n');
 }
 
+/** Names for the help, as many on a line as fit. */
+export function nameLines(names: readonly string[]): string[] {
+  const lines: string[] = [];
+  let line = ' ';
+  for (const name of names) {
+    if (line.length + 1 + name.length > 118) {
+      lines.push(line);
+      line = ' ';
+    }
+    line += ` ${name}`;
+  }
+  return [...lines, line];
+}
+
 export function generalHelp(commands: readonly CommandSpec[], notes: readonly string[]): string {
   return [
     'usage: pgdat COMMAND [OPTIONS]',

@@ -23,6 +23,7 @@ export const oracleCommand: Command = {
         choices: ['bios', 'none'],
         help: 'run the ROM on the emulated CPU, or leave in RAM what it would (none, the default)',
       },
+      { name: '--json', value: null, choices: [], help: 'the results as data (docs/json.md)' },
     ],
     rest: 'operands',
     operand_count: [1, Number.POSITIVE_INFINITY],
@@ -37,18 +38,26 @@ export const oracleCommand: Command = {
     const files = operands.flatMap(filesOf);
     const missing = files.flatMap(unreadable);
     if (missing.length > 0) throw new UsageError(missing);
+    const json = values.has('--json');
     const bases = files.map(baseName);
+    const cases: { name: string; file: string; problem: string | null }[] = [];
     let failed = 0;
     for (const path of files) {
       const { name, problem } = check(path, firmware);
       if (problem !== null) failed++;
+      if (json) {
+        cases.push({ name, file: path, problem });
+        continue;
+      }
       // Where the name does not say which of the files it is, the file's path does.
       const base = baseName(path);
       const shared = files.length > 1 && (name !== base || bases.filter((one) => one === base).length > 1);
       const failing = shared ? `${name} (${path})` : name;
       output.out(problem === null ? `ok ${name}\n` : `not ok ${failing} - ${problem.replace(/\s*\n\s*/g, ' | ')}\n`);
     }
-    output.out(`${files.length - failed} passed, ${failed} failed\n`);
+    const passed = files.length - failed;
+    if (json) output.out(`${JSON.stringify({ cases, passed, failed }, null, 1)}\n`);
+    else output.out(`${passed} passed, ${failed} failed\n`);
     return failed > 0 ? EXIT_FAILED : EXIT_OK;
   },
 };

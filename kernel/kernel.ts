@@ -34,6 +34,7 @@ import { MmState } from './mm/mm_state.ts';
 import { UserState } from './mm/mm_struct.ts';
 import type { PgData } from './mm/mmzone.ts';
 import { OomState } from './mm/oom_state.ts';
+import { no_struct_page } from './mm/page.ts';
 import { PageAllocState } from './mm/page_alloc_state.ts';
 import { PageDebugState } from './mm/page_debug.ts';
 import { PageOwnerState } from './mm/page_owner.ts';
@@ -100,7 +101,7 @@ export class Kernel {
 
   // mm
   readonly memblock = new Memblock();
-  readonly mm = new MmState();
+  readonly mm = new MmState((pfn) => no_struct_page(this, pfn));
   readonly page_alloc: PageAllocState;
   readonly percpu = new PercpuState();
   readonly vm_event: VmEventState;

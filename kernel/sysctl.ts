@@ -58,6 +58,19 @@ function get_int(text: string, limit: number): { value: number; rest: string } |
   return { value: negative ? 0 - number.value : number.value, rest: text.slice(length) };
 }
 
+/** As get_int(), within the limits of the file. */
+function limited_int(
+  { long, min = -Infinity, max = Infinity }: ctl_table,
+  text: string,
+): { value: number; rest: string } | null {
+  const found = get_int(text, long === true ? Number.MAX_SAFE_INTEGER : INT_MAX);
+  return found === null || found.value < min || found.value > max ? null : found;
+}
+
+/** Whether a write of `text` begins with an int that the file may take, as far as its limits tell; some tell nothing. */
+export const sysctl_may_take = (table: ctl_table, text: string): boolean =>
+  (table.min === undefined && table.max === undefined) || limited_int(table, skip_spaces(text)) !== null;
+
 /**
  * Reads all ints, or writes as many as the text has. A bad one ends the write; those before it stay written, and the
  * error counts only if there are none.
@@ -80,16 +93,12 @@ export function proc_dointvec_minmax(
   for (; left !== '' && i < data.length; i++) {
     left = skip_spaces(left);
     if (left === '') break;
-    const found = get_int(left, table.long === true ? Number.MAX_SAFE_INTEGER : INT_MAX);
+    const found = limited_int(table, left);
     if (found === null) {
       err = -EINVAL;
       break;
     }
     left = found.rest;
-    if (found.value < (table.min ?? -Infinity) || found.value > (table.max ?? Infinity)) {
-      err = -EINVAL;
-      break;
-    }
     table.store(k, i, found.value);
   }
   if (err === 0) left = skip_spaces(left);

@@ -2,6 +2,7 @@
 // the JSON that the recorder writes, with every type checked.
 
 import { __GFP_NOWARN, __GFP_THISNODE } from '../../kernel/include/gfp_types.ts';
+import { MAX_NUMNODES } from '../../kernel/include/mmzone.ts';
 import { isOtherOp } from './alloc_ops.ts';
 import { CaseError, type Field } from './fields.ts';
 import { parseGfp } from './gfp_text.ts';
@@ -114,9 +115,11 @@ function readOps(field: Field, kinds: number, node: number): AllocOps {
     }
     const [what, of_order, second, third, fourth = node] = Array.isArray(op) ? op : [];
     const numbers = what === 'a' ? [of_order, second, third, fourth] : [of_order, second];
-    const sound = numbers.every((n) => Number.isSafeInteger(n) && n >= 0) && of_order <= 10;
+    const sound = numbers.every((n) => Number.isSafeInteger(n) && n >= 0) && of_order <= 10 && fourth < MAX_NUMNODES;
     if (!sound || (what === 'a' ? second >= kinds : what !== 'f')) {
-      throw new CaseError(`${field.path}[${i}]: wanted an allocation or a free, found ${JSON.stringify(op)}`);
+      throw new CaseError(
+        `${field.path}[${i}]: wanted an allocation or a free, found ${String(JSON.stringify(op)).slice(0, 80)}`,
+      );
     }
     order[i] = of_order;
     kind[i] = what === 'a' ? second : -1;

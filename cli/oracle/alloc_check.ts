@@ -2,15 +2,16 @@
 
 import { pageblock_nr_pages } from '../../kernel/include/mmzone.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { KernelBug, KernelPanic } from '../../kernel/lib/bug.ts';
 import { __alloc_pages, __free_pages } from '../../kernel/mm/page_alloc.ts';
 import { print_event } from '../../kernel/trace/trace.ts';
 import { ftrace_set_clr_event } from '../../kernel/trace/trace_events.ts';
 import type { AllocCase, AllocZone } from './alloc_case.ts';
 import { otherOp } from './alloc_ops.ts';
+import { checkPages } from './alloc_sound.ts';
 import { type AllocTopology, loadAllocState, type MemoryRange, readAllocZone } from './alloc_state.ts';
 import type { BootCase } from './boot_case.ts';
 import { type Difference, firstDifference } from './compare.ts';
-import { CaseError } from './fields.ts';
 
 const PAGE = 4096;
 
@@ -55,37 +56,47 @@ function zoneMemory({ node, start_pfn, spanned, blocks }: AllocZone): MemoryRang
 }
 
 export function checkAlloc(alloc: AllocCase, topology: AllocTopology): Difference | null {
+  checkPages(alloc, topology);
   const k = loadAllocState(alloc.before, topology, alloc.cpu_nodes);
   if (alloc.min_free_kbytes !== null) k.watermark.min_free_kbytes = alloc.min_free_kbytes;
-  const { ops, kinds } = alloc;
   if (alloc.trace !== null) ftrace_set_clr_event(k, 'kmem', true);
-  for (const nid of new Set(ops.preferred_nid)) {
-    if (alloc.node < 0 && k.node_data[nid] === undefined) throw new CaseError(`ops: node ${nid} is not a node`);
-  }
-  for (let i = 0; i < ops.count; i++) {
-    const order = ops.order[i]!;
-    const kind = ops.kind[i]!;
-    const pfn = ops.pfn[i]!;
-    if (kind === -2) {
-      const { what, args } = ops.other.get(i)!;
-      const answer = otherOp(k, what, args, kinds);
-      if (answer === null) continue;
-      return { where: `ops[${i}] (${what})`, expected: answer.expected, found: answer.found };
-    }
-    if (kind < 0) {
-      __free_pages(k, pfn, order);
-      continue;
-    }
-    const found = __alloc_pages(k, kinds[kind]!, order, ops.preferred_nid[i]!, null);
-    if (found !== (pfn === 0 ? -1 : pfn)) {
-      const frame = (n: number): string => (n <= 0 ? 'no page' : `page frame ${n}`);
-      return { where: `ops[${i}] (order ${order}, kind ${kind})`, expected: frame(pfn), found: frame(found) };
-    }
-  }
+  const differing = replay(k, alloc);
+  if (differing !== null) return differing;
   const traced = alloc.trace === null ? null : firstDifference(alloc.trace, tracedEvents(k), 'trace');
   if (traced !== null) return traced;
   const after = alloc.after.map((zone) => readAllocZone(k, zone, topology.memory));
   return firstDifference(byZone(alloc.after), byZone(after), 'after');
+}
+
+/** @returns the first operation that comes out differently, or that the kernel does not survive */
+function replay(k: Kernel, { ops, kinds }: AllocCase): Difference | null {
+  let i = 0;
+  try {
+    for (; i < ops.count; i++) {
+      const order = ops.order[i]!;
+      const kind = ops.kind[i]!;
+      const pfn = ops.pfn[i]!;
+      if (kind === -2) {
+        const { what, args } = ops.other.get(i)!;
+        const answer = otherOp(k, what, args, kinds);
+        if (answer === null) continue;
+        return { where: `ops[${i}] (${what})`, expected: answer.expected, found: answer.found };
+      }
+      if (kind < 0) {
+        __free_pages(k, pfn, order);
+        continue;
+      }
+      const found = __alloc_pages(k, kinds[kind]!, order, ops.preferred_nid[i]!, null);
+      if (found !== (pfn === 0 ? -1 : pfn)) {
+        const frame = (n: number): string => (n <= 0 ? 'no page' : `page frame ${n}`);
+        return { where: `ops[${i}] (order ${order}, kind ${kind})`, expected: frame(pfn), found: frame(found) };
+      }
+    }
+    return null;
+  } catch (error) {
+    if (!(error instanceof KernelBug || error instanceof KernelPanic)) throw error;
+    return { where: `ops[${i}]`, expected: 'the kernel to go on', found: error.message };
+  }
 }
 
 const tracedEvents = (k: Kernel): string[] =>

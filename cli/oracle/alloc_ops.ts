@@ -58,88 +58,112 @@ const request_with_reclaim: Op = (k, args, kinds) => {
 
 const zoneOf = (k: Kernel, nid: number, index: number) => (nid < 0 ? null : k.node_data[nid]!.node_zones[index]!);
 
-/** By letter: how many numbers it has at least, and what it does. */
-const table: Readonly<Record<string, readonly [number, Op]>> = {
+/** What a number of an operation says, and so what it may be. */
+export type ArgumentKind =
+  | 'a CPU'
+  | 'a kind of request'
+  | 'a node'
+  | 'a node or -1'
+  | 'a zone of that node'
+  | 'a migratetype'
+  | 'an order'
+  | 'a page frame'
+  | 'pages up to the end of memory'
+  | 'pages of memory'
+  | 'a number of pages'
+  | 'up to 1000 successes'
+  | 'a number';
+
+/** By letter: the numbers that it has at least, and what it does. */
+const table: Readonly<Record<string, readonly [readonly ArgumentKind[], Op]>> = {
   c: [
-    1,
+    ['a CPU'],
     (k, [cpu = 0]) => {
       switch_to_cpu(k, cpu);
       return null;
     },
   ],
   i: [
-    4,
+    ['a page frame', 'pages up to the end of memory', 'a migratetype', 'a number'],
     (k, [start = 0, nr = 0, type = 0, ret]) => number(ret, start_isolate_page_range(k, start, start + nr, type, 0)),
   ],
   u: [
-    3,
+    ['a page frame', 'pages up to the end of memory', 'a migratetype'],
     (k, [start = 0, nr = 0, type = 0]) => {
       undo_isolate_page_range(k, start, start + nr, type);
       return null;
     },
   ],
-  r: [4, (k, [start = 0, nr = 0, type = 0, ret]) => number(ret, alloc_contig_range(k, start, start + nr, type))],
+  r: [
+    ['a page frame', 'pages up to the end of memory', 'a migratetype', 'a number'],
+    (k, [start = 0, nr = 0, type = 0, ret]) => number(ret, alloc_contig_range(k, start, start + nr, type)),
+  ],
   p: [
-    4,
+    ['a number of pages', 'a kind of request', 'a node', 'a number'],
     (k, [nr = 0, kind = 0, nid = 0, pfn], kinds) =>
       number(pfn, Math.max(0, alloc_contig_pages(k, nr, kinds[kind]! | __GFP_THISNODE, nid))),
   ],
   e: [
-    2,
+    ['a page frame', 'pages of memory'],
     (k, [start = 0, nr = 0]) => {
       free_contig_range(k, start, nr);
       return null;
     },
   ],
-  b: [3, (k, args, kinds) => bulk(k, args, kinds, false)],
-  l: [3, (k, args, kinds) => bulk(k, args, kinds, true)],
+  b: [['a number of pages', 'a kind of request', 'a node'], (k, args, kinds) => bulk(k, args, kinds, false)],
+  l: [['a number of pages', 'a kind of request', 'a node'], (k, args, kinds) => bulk(k, args, kinds, true)],
   d: [
-    2,
+    ['a number', 'a number'],
     (k) => {
       drain_all_pages(k, null);
       return null;
     },
   ],
   z: [
-    2,
+    ['a node or -1', 'a zone of that node'],
     (k, [nid = 0, index = 0]) => {
       drain_all_pages(k, zoneOf(k, nid, index));
       return null;
     },
   ],
   y: [
-    2,
+    ['a node or -1', 'a zone of that node'],
     (k, [nid = 0, index = 0]) => {
       drain_local_pages(k, zoneOf(k, nid, index));
       return null;
     },
   ],
   h: [
-    4,
+    ['a kind of request', 'a node', 'a number', 'a number'],
     (k, [kind = 0, nid = 0, force = 0, ret], kinds) => {
       const ac = new alloc_context();
       prepare_alloc_pages(k, kinds[kind]!, 0, nid, null, ac);
       return number(ret, Number(unreserve_highatomic_pageblock(k, ac, force !== 0)));
     },
   ],
-  q: [6, request_with_reclaim],
+  q: [
+    ['an order', 'a kind of request', 'a node', 'up to 1000 successes', 'a number', 'a number'],
+    request_with_reclaim,
+  ],
   o: [
-    3,
+    ['a node', 'a zone of that node', 'a number'],
     (k, [nid = 0, index = 0, active = 0]) => {
       const zone = zoneOf(k, nid, index)!;
       zone.flags = active !== 0 ? zone.flags | (1 << ZONE_RECLAIM_ACTIVE) : zone.flags & ~(1 << ZONE_RECLAIM_ACTIVE);
       return null;
     },
   ],
-  s: [1, (k, args) => sysctl(k, 'sys/vm/watermark_scale_factor', args)],
-  k: [1, (k, args) => sysctl(k, 'sys/vm/watermark_boost_factor', args)],
-  m: [1, (k, args) => sysctl(k, 'sys/vm/min_free_kbytes', args)],
-  g: [1, (k, args) => sysctl(k, 'sys/vm/percpu_pagelist_high_fraction', args)],
-  w: [4, (k, args) => sysctl(k, 'sys/vm/lowmem_reserve_ratio', args)],
+  s: [['a number'], (k, args) => sysctl(k, 'sys/vm/watermark_scale_factor', args)],
+  k: [['a number'], (k, args) => sysctl(k, 'sys/vm/watermark_boost_factor', args)],
+  m: [['a number'], (k, args) => sysctl(k, 'sys/vm/min_free_kbytes', args)],
+  g: [['a number'], (k, args) => sysctl(k, 'sys/vm/percpu_pagelist_high_fraction', args)],
+  w: [['a number', 'a number', 'a number', 'a number'], (k, args) => sysctl(k, 'sys/vm/lowmem_reserve_ratio', args)],
 };
 
 export const isOtherOp = (letter: unknown, count: number): boolean =>
-  typeof letter === 'string' && count >= (table[letter]?.[0] ?? Number.POSITIVE_INFINITY);
+  typeof letter === 'string' && Object.hasOwn(table, letter) && count >= table[letter]![0].length;
+
+export const argumentsOf = (letter: string): readonly ArgumentKind[] => table[letter]?.[0] ?? [];
 
 /** Does it. @returns null, or where it came out differently how */
 export const otherOp = (

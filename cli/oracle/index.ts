@@ -10,6 +10,7 @@ import { recorder } from '../../kernel/config.ts';
 import { bootLab, type Lab } from '../lab.ts';
 import { readAllocCase } from './alloc_case.ts';
 import { allocTopology, checkAlloc } from './alloc_check.ts';
+import { checkZones } from './alloc_sound.ts';
 import { type BootCase, readBootCase } from './boot_case.ts';
 import { compareFirmware, compareKernel, noSnapshots, takeSnapshots } from './boot_check.ts';
 import { type CaseFile, readCaseFile } from './case_file.ts';
@@ -38,6 +39,7 @@ export function checkCase(file: CaseFile, firmware: FirmwareMode): string | null
 
 function checkAllocFile(file: CaseFile): Difference | null {
   const alloc = readAllocCase(file.fields);
+  checkZones(alloc);
   return checkAlloc(alloc, allocTopology(alloc, findBootCase(file)));
 }
 

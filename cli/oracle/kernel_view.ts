@@ -22,6 +22,7 @@ import type { Zone } from '../../kernel/mm/mmzone.ts';
 import { page_index, pfn_valid, section_map } from '../../kernel/mm/page.ts';
 import { get_pageblock_migratetype } from '../../kernel/mm/pageblock.ts';
 import type { MemoryRegion, ZoneState } from './boot_case.ts';
+import { CaseError } from './fields.ts';
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
@@ -81,9 +82,9 @@ export function pageList(k: Kernel, head: number, zone: Zone, name: string): num
   while (next !== head_pointer) {
     const pfn = Number((next - VMEMMAP_START) >> 6n);
     if (next < VMEMMAP_START || !pfn_valid(k.mm, pfn)) {
-      throw new Error(`${name} of node ${zone.nid} ${zone.name} leads to 0x${next.toString(16)}`);
+      throw new CaseError(`${name} of node ${zone.nid} ${zone.name} leads to 0x${next.toString(16)}`);
     }
-    if (pfns.length > zone.spanned_pages) throw new Error(`${name} of node ${zone.nid} ${zone.name} never ends`);
+    if (pfns.length > zone.spanned_pages) throw new CaseError(`${name} of node ${zone.nid} ${zone.name} never ends`);
     pfns.push(pfn);
     const map = section_map(k.mm, pfn);
     const at = page_index(pfn);

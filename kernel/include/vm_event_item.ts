@@ -38,6 +38,8 @@ export const COMPACTFAIL = 64;
 export const COMPACTSUCCESS = 65;
 export const HTLB_BUDDY_PGALLOC = 69;
 export const HTLB_BUDDY_PGALLOC_FAIL = 70;
+export const CMA_ALLOC_SUCCESS = 71;
+export const CMA_ALLOC_FAIL = 72;
 export const UNEVICTABLE_PGCULLED = 73;
 export const UNEVICTABLE_PGRESCUED = 75;
 export const UNEVICTABLE_PGMLOCKED = 76;
@@ -112,6 +114,8 @@ const checks: readonly (readonly [number, string])[] = [
   [COMPACTSUCCESS, 'compact_success'],
   [HTLB_BUDDY_PGALLOC, 'htlb_buddy_alloc_success'],
   [HTLB_BUDDY_PGALLOC_FAIL, 'htlb_buddy_alloc_fail'],
+  [CMA_ALLOC_SUCCESS, 'cma_alloc_success'],
+  [CMA_ALLOC_FAIL, 'cma_alloc_fail'],
   [UNEVICTABLE_PGCULLED, 'unevictable_pgs_culled'],
   [UNEVICTABLE_PGRESCUED, 'unevictable_pgs_rescued'],
   [UNEVICTABLE_PGMLOCKED, 'unevictable_pgs_mlocked'],

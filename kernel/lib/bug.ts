@@ -80,6 +80,14 @@ export function hard_lockup(k: Kernel): never {
   throw new KernelBug(text);
 }
 
+/** The same with interrupts on. */
+export function soft_lockup(k: Kernel): never {
+  const { pid, comm } = k.current;
+  const text = `BUG: soft lockup - CPU#${k.percpu.cpu} stuck for 26s! [${comm}:${pid}]`;
+  k.log.printk(KERN_EMERG, `watchdog: ${text}`);
+  throw new KernelBug(text);
+}
+
 function print_panic(k: HasLog, message: string): void {
   k.log.printk(KERN_EMERG, `Kernel panic - not syncing: ${message}`);
   k.log.printk(KERN_EMERG, `---[ end Kernel panic - not syncing: ${message} ]---`);

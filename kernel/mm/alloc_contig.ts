@@ -4,7 +4,7 @@
 // Left out: moving pages in use out of the range. With one in it the request fails, as where Linux cannot move it.
 
 import { __GFP_MOVABLE } from '../include/gfp_types.ts';
-import { MAX_ORDER, MIGRATE_MOVABLE, pageblock_nr_pages } from '../include/mmzone.ts';
+import { MAX_ORDER, MIGRATE_MOVABLE, PAGES_PER_SECTION, pageblock_nr_pages } from '../include/mmzone.ts';
 import { EBUSY, type gfp_t, type nid_t, type pfn_t } from '../include/types.ts';
 import { COMPACTISOLATED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -13,17 +13,18 @@ import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { PageHuge } from './compound.ts';
 import { gfp_zone, gfp_zonelist } from './gfp.ts';
 import type { Zone } from './mmzone.ts';
-import { buddy_order, PageBuddy, PageReserved, page_count, page_zone } from './page.ts';
+import { buddy_order, PageBuddy, PageReserved, page_count, page_zone, page_zone_id } from './page.ts';
 import { __free_pages, split_page } from './page_alloc.ts';
 import {
   __isolate_free_page,
+  movable_in_use,
   pfn_to_online_page,
   start_isolate_page_range,
   test_pages_isolated,
   undo_isolate_page_range,
 } from './page_isolation.ts';
 import { prep_new_page } from './page_prep.ts';
-import { pageblock_end_pfn, pageblock_start_pfn } from './pageblock.ts';
+import { pageblock_end_pfn, pageblock_start_pfn, set_pageblock_skip } from './pageblock.ts';
 import { drain_all_pages } from './pcp.ts';
 import { __count_vm_events } from './vm_event.ts';
 
@@ -31,8 +32,8 @@ import { __count_vm_events } from './vm_event.ts';
 const pageblock_pfn_to_page = (k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, zone: Zone): boolean =>
   pfn_to_online_page(k, start_pfn) &&
   pfn_to_online_page(k, end_pfn - 1) &&
-  page_zone(k, start_pfn) === zone &&
-  page_zone(k, end_pfn - 1) === zone;
+  page_zone_id(k, start_pfn) === zone.id &&
+  page_zone_id(k, end_pfn - 1) === zone.id;
 
 /** Takes all blocks of [pfn, end_pfn), each of which must be free. @returns how many pages; 0: one is not free */
 function isolate_freepages_block(k: Kernel, pfn: pfn_t, end_pfn: pfn_t, taken: pfn_t[], orders: number[]): number {
@@ -92,7 +93,7 @@ function first_free_block(k: Kernel, start: pfn_t): pfn_t {
     if (++order >= MAX_ORDER) return start;
     outer_start -= outer_start % (1 << order);
   }
-  return outer_start + (1 << buddy_order(k, outer_start)) <= start ? start : outer_start;
+  return outer_start + 2 ** (buddy_order(k, outer_start) & 63) <= start ? start : outer_start;
 }
 
 /**
@@ -105,11 +106,27 @@ export function alloc_contig_range(k: Kernel, start: pfn_t, end: pfn_t, migratet
   let ret = start_isolate_page_range(k, start, end, migratetype, 0);
   if (ret === 0) {
     drain_all_pages(k, zone);
+    isolate_migratepages_range(k, zone, start, end);
     ret = take_isolated(k, zone, start, end);
   }
   // Also where isolating failed: then what someone else isolated in the range is no longer.
   undo_isolate_page_range(k, start, end, migratetype);
   return ret;
+}
+
+/**
+ * Linux looks for pages to move here, and notes down for compaction which pageblocks it has seen from their start on.
+ * Those with pages that it would have moved are not noted.
+ */
+function isolate_migratepages_range(k: Kernel, zone: Zone, start: pfn_t, end: pfn_t): void {
+  let block_end = pageblock_end_pfn(start);
+  for (let pfn = start; pfn < end; pfn = block_end, block_end += pageblock_nr_pages) {
+    block_end = Math.min(block_end, end);
+    if (pfn !== pageblock_start_pfn(pfn) || !pageblock_pfn_to_page(k, pfn, block_end, zone)) continue;
+    let at = pfn;
+    while (at < block_end && !movable_in_use(k, at)) at++;
+    if (at === block_end) set_pageblock_skip(k, pfn);
+  }
 }
 
 function take_isolated(k: Kernel, zone: Zone, start: pfn_t, end: pfn_t): number {
@@ -134,7 +151,7 @@ export function free_contig_range(k: Kernel, pfn: pfn_t, nr_pages: number): void
 
 function pfn_range_valid_contig(k: Kernel, zone: Zone, start_pfn: pfn_t, nr_pages: number): boolean {
   for (let pfn = start_pfn; pfn < start_pfn + nr_pages; pfn++) {
-    if (!pfn_to_online_page(k, pfn) || page_zone(k, pfn) !== zone) return false;
+    if (!pfn_to_online_page(k, pfn) || page_zone_id(k, pfn) !== zone.id) return false;
     if (PageReserved(k, pfn) || PageHuge(k, pfn)) return false;
   }
   return true;
@@ -155,7 +172,9 @@ export function alloc_contig_pages(
     if (nodemask !== null && !node_isset(zone.nid, nodemask)) continue;
     // Linux's ALIGN() is one for powers of two, and is given other numbers as well.
     let pfn = Number((BigInt(zone.zone_start_pfn) + BigInt(nr_pages) - 1n) & ~(BigInt(nr_pages) - 1n));
-    for (; zone.zone_spans_pfn(pfn + nr_pages - 1); pfn += nr_pages) {
+    // A damaged span may have no end: above the last section there are no pages.
+    const end = k.mm.section_mem_map.length * PAGES_PER_SECTION;
+    for (; pfn < end && zone.zone_spans_pfn(pfn + nr_pages - 1); pfn += nr_pages) {
       if (!pfn_range_valid_contig(k, zone, pfn, nr_pages)) continue;
       if (alloc_contig_range(k, pfn, pfn + nr_pages, MIGRATE_MOVABLE) === 0) return pfn;
     }

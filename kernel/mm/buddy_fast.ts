@@ -78,9 +78,9 @@ export function alloc_from_free_list(k: Kernel, gfp: gfp_t, order: number, nid: 
   if (c === undefined) return -1;
   const migratetype = (gfp >>> 3) & 3;
   const z = c.zone_words;
-  // Where CMA's free pages count, they may have to go first.
+  // Where CMA's free pages count, they may have to go first; and CPUs may have counted more of them than the zone yet.
   const cma = z[Z_NR_FREE_CMA_PAGES]!;
-  if (migratetype === MIGRATE_MOVABLE && cma !== 0) return -1;
+  if (cma !== 0 && (cma < 0 || migratetype === MIGRATE_MOVABLE)) return -1;
   const nr_pages = 1 << order;
   const usable = (z[Z_VM_STAT]! - z[Z_NR_RESERVED_HIGHATOMIC]! - cma - nr_pages) | 0;
   const mark = (z[Z_WATERMARK + 2 * WMARK_LOW]! + z[Z_WATERMARK_BOOST]!) | 0;

@@ -1,8 +1,9 @@
 // The contiguous memory allocator's areas: reserved early, given to the buddy allocator as MIGRATE_CMA once it runs
 // (Linux: mm/cma.c, kernel/dma/contiguous.c, mm/page_alloc.c init_cma_reserved_pageblock()).
 //
-// Left out: cma_alloc() and cma_release(), which migrate pages; per-node areas. On x86-64 there is no high memory, so
-// what Linux does about its border never happens.
+// Handing out their pages: cma_alloc.ts.
+//
+// Left out: per-node areas. On x86-64 there is no high memory, so what Linux does about its border never happens.
 
 import { bad_kernel_access } from '../arch/x86/fault.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
@@ -28,6 +29,7 @@ import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { memparse } from '../lib/memparse.ts';
 import { hex, pr_err, pr_info } from '../lib/printk.ts';
+import { RatelimitState } from '../lib/ratelimit.ts';
 import { adjust_managed_page_count, free_reserved_page } from './free_reserved.ts';
 import { memblock_bottom_up, memblock_phys_free, memblock_reserve, memblock_set_bottom_up } from './memblock.ts';
 import { memblock_alloc_range_nid } from './memblock_alloc.ts';
@@ -58,6 +60,8 @@ export class CmaState {
   readonly cma_areas: cma[] = [];
   dma_contiguous_default_area: cma | null = null;
   totalcma_pages = 0;
+  /** cma_alloc()'s reports: ten in five seconds. */
+  readonly ratelimit = new RatelimitState(5e9, 10);
 }
 
 /** early_param("cma"): size[@base[-limit]]. */

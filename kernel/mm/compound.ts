@@ -21,7 +21,8 @@ import {
 import { PG_head, PG_reserved } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { page_index, section_map } from './page.ts';
+import { tail_head } from './page_list.ts';
 
 // enum compound_dtor_id
 export const COMPOUND_PAGE_DTOR = 1;
@@ -78,12 +79,19 @@ export function prep_compound_gigantic_page(k: Kernel, pfn: pfn_t, order: number
 export const compound_order = (m: Int32Array, i: number): number =>
   (m[i + PAGE_WORDS + PG1_COMPOUND_DTOR_ORDER]! >>> 8) & 0xff;
 
+/** compound_nr(). */
+export function compound_nr(k: Kernel, pfn: pfn_t): number {
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  return ((m[i + PG_FLAGS]! >>> PG_head) & 1) === 0 ? 1 : m[i + PAGE_WORDS + PG1_COMPOUND_NR]! >>> 0;
+}
+
 /** Whether the page is part of a page of hugetlb. */
 export function PageHuge(k: Kernel, pfn: pfn_t): boolean {
   let m = section_map(k.mm, pfn);
   let i = page_index(pfn);
   if ((m[i + PG_LRU_NEXT]! & TAIL) !== 0) {
-    const head = lru_pointer_pfn(m[i + PG_LRU_NEXT]!, m[i + PG_LRU_NEXT_HI]!);
+    const head = tail_head(k, m, i);
     m = section_map(k.mm, head);
     i = page_index(head);
   } else if (((m[i + PG_FLAGS]! >>> PG_head) & 1) === 0) {

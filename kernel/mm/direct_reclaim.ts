@@ -1,6 +1,6 @@
 // What a request that may wait does before it gives up (Linux: mm/page_alloc.c __alloc_pages_direct_reclaim(),
 // __alloc_pages_direct_compact(), should_reclaim_retry(), should_compact_retry(); mm/compaction.c
-// compaction_zonelist_suitable()): memory is reclaimed and compacted, as long as there is a chance that it helps.
+// compaction_zonelist_suitable(), compaction_defer_reset()): memory is reclaimed and compacted, as long as there is a chance that it helps.
 //
 // Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
 //
@@ -8,18 +8,25 @@
 
 import { NR_FREE_PAGES, PAGE_ALLOC_COSTLY_ORDER, WMARK_MIN } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
-import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
+import { ALLOCSTALL, COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { cond_resched } from '../sched/core.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { trace_compact_retry, trace_reclaim_retry_zone } from '../trace/events/oom.ts';
-import { explain_call, explaining } from '../trace/explain.ts';
+import {
+  explain_call,
+  explain_compact_retry,
+  explain_reclaim_retry,
+  explain_reclaimable,
+  explaining,
+} from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __compaction_suitable } from './compaction_suitable.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
 import { get_page_sleeping } from './get_page.ts';
+import { gfp_zone } from './gfp.ts';
 import { unreserve_highatomic_pageblock } from './highatomic.ts';
 import {
   COMPACT_COMPLETE,
@@ -36,6 +43,7 @@ import {
   MIN_COMPACT_PRIORITY,
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
+import { page_zone } from './page.ts';
 import { drain_all_pages } from './pcp.ts';
 import { zone_reclaimable_pages } from './reclaimable.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -54,6 +62,15 @@ export class attempts {
 /** The zones that the request may use. */
 export function* for_each_zone_of(ac: alloc_context): Generator<Zone> {
   for (const zone of ac.zones) if (ac.nodemask === null || node_isset(zone.nid, ac.nodemask)) yield zone;
+}
+
+/** Compaction helped with a block of `order`: for those up to it the zone is not passed over any more. */
+function compaction_defer_reset(zone: Zone, order: number, alloc_success: boolean): void {
+  if (alloc_success) {
+    zone.compact_considered = 0;
+    zone.compact_defer_shift = 0;
+  }
+  if (order >= zone.compact_order_failed) zone.compact_order_failed = order + 1;
 }
 
 export function* __alloc_pages_direct_compact(
@@ -75,6 +92,11 @@ export function* __alloc_pages_direct_compact(
   if (state.compact_result === COMPACT_SKIPPED) return -1;
   __count_vm_events(k, COMPACTSTALL, 1);
   const pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
+  if (pfn >= 0) {
+    const zone = page_zone(k, pfn);
+    zone.compact_blockskip_flush = false;
+    compaction_defer_reset(zone, order, true);
+  }
   __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
   if (pfn < 0) yield* cond_resched(k);
   return pfn;
@@ -84,7 +106,9 @@ function* __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_cont
   yield* cond_resched(k);
   fs_reclaim_acquire(k, gfp);
   const flags = memalloc_noreclaim_save(k);
-  const progress = yield* answer_of(k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0);
+  const { reclaim } = k.page_alloc;
+  if (reclaim === null) __count_vm_events(k, ALLOCSTALL + gfp_zone(gfp), 1);
+  const progress = reclaim === null ? 0 : yield* answer_of(reclaim.try_to_free_pages(k, ac, order, gfp));
   memalloc_noreclaim_restore(k, flags);
   fs_reclaim_release(k, gfp);
   yield* cond_resched(k);
@@ -120,21 +144,29 @@ export function* should_reclaim_retry(
 ): Sleeping<boolean> {
   if (state.did_some_progress > 0 && order <= PAGE_ALLOC_COSTLY_ORDER) state.no_progress_loops = 0;
   else state.no_progress_loops++;
-  if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) {
-    let retry = false;
-    for (const zone of for_each_zone_of(ac)) {
-      const reclaimable = zone_reclaimable_pages(k, zone);
-      const available = reclaimable + zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
-      const min_wmark = wmark_pages(zone, WMARK_MIN);
-      retry = __zone_watermark_ok(zone, order, min_wmark, ac.highest_zoneidx, alloc_flags, available);
-      const loops = state.no_progress_loops;
-      if (k.trace.on) trace_reclaim_retry_zone(k, zone, order, reclaimable, available, min_wmark, loops, retry);
-      if (retry) break;
-    }
-    yield* cond_resched(k);
-    if (retry) return true;
+  const enough = state.no_progress_loops <= MAX_RECLAIM_RETRIES && reclaim_would_do(k, order, ac, alloc_flags, state);
+  if (state.no_progress_loops <= MAX_RECLAIM_RETRIES) yield* cond_resched(k);
+  const unreserved = !enough && unreserve_highatomic_pageblock(k, ac, true);
+  const again = enough || unreserved;
+  if (explaining(k)) explain_reclaim_retry(k, state.no_progress_loops, unreserved, again);
+  return again;
+}
+
+/** Whether a zone would have enough if all that can be reclaimed were free. */
+function reclaim_would_do(k: Kernel, order: number, ac: alloc_context, alloc_flags: number, state: attempts): boolean {
+  const { highest_zoneidx } = ac;
+  for (const zone of for_each_zone_of(ac)) {
+    const reclaimable = zone_reclaimable_pages(k, zone);
+    const free = zone_page_state_snapshot(k, zone, NR_FREE_PAGES);
+    const available = reclaimable + free;
+    const min_wmark = wmark_pages(zone, WMARK_MIN);
+    const ok = __zone_watermark_ok(zone, order, min_wmark, highest_zoneidx, alloc_flags, available);
+    const loops = state.no_progress_loops;
+    if (k.trace.on) trace_reclaim_retry_zone(k, zone, order, reclaimable, available, min_wmark, loops, ok);
+    if (explaining(k)) explain_reclaimable(k, zone, order, highest_zoneidx, alloc_flags, free, reclaimable, ok);
+    if (ok) return true;
   }
-  return unreserve_highatomic_pageblock(k, ac, true);
+  return false;
 }
 
 /** A part of what can be reclaimed counts, as not all of it should go for one block. */
@@ -148,8 +180,22 @@ function compaction_zonelist_suitable(k: Kernel, ac: alloc_context, order: numbe
   return false;
 }
 
-/** Whether to reclaim and compact once more, perhaps at a higher priority (a lower number). */
+/** Whether to reclaim and compact once more. */
 export function should_compact_retry(
+  k: Kernel,
+  ac: alloc_context,
+  order: number,
+  alloc_flags: number,
+  state: attempts,
+): boolean {
+  const again = compaction_might_help(k, ac, order, alloc_flags, state);
+  const { compact_result, compaction_retries, compact_priority } = state;
+  if (explaining(k)) explain_compact_retry(k, compact_result, compaction_retries, compact_priority, again);
+  return again;
+}
+
+/** The same, and raises the priority (a lower number) where it takes that. */
+function compaction_might_help(
   k: Kernel,
   ac: alloc_context,
   order: number,

@@ -21,7 +21,7 @@ import { Z_NR_FREE_CMA_PAGES, Z_VM_STAT } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { hard_lockup } from '../lib/bug.ts';
 import { trace_mm_page_alloc_extfrag } from '../trace/events/kmem.ts';
-import { explain, explain_fallback, explaining } from '../trace/explain.ts';
+import { explain, explain_cma, explain_fallback, explaining } from '../trace/explain.ts';
 import { __rmqueue_smallest } from './buddy.ts';
 import { free_area_empty, get_page_from_free_area, move_to_free_list, nr_free } from './free_list.ts';
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from './internal.ts';
@@ -30,11 +30,14 @@ import { change_pageblock_range, move_freepages_block, moved } from './move_free
 import { buddy_order } from './page.ts';
 import { get_pageblock_migratetype, set_pageblock_migratetype } from './pageblock.ts';
 
-/** By migratetype: the first and the second that it falls back to. Others have none. */
+/** By migratetype: the first and the second that it falls back to. */
 export const fallbacks: readonly (readonly [number, number])[] = [
   [MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE], // MIGRATE_UNMOVABLE
   [MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE], // MIGRATE_MOVABLE
   [MIGRATE_UNMOVABLE, MIGRATE_MOVABLE], // MIGRATE_RECLAIMABLE
+  // A request that is movable and reclaimable at once asks for this. It should have none, and its row is zeroes.
+  // Differs from Linux: rows are read no further than they go, where the Unmovable list is empty too.
+  [MIGRATE_UNMOVABLE, MIGRATE_UNMOVABLE], // MIGRATE_HIGHATOMIC
 ];
 
 /**
@@ -55,7 +58,7 @@ export function find_suitable_fallback(
   migratetype: number,
   only_stealable: boolean,
 ): number {
-  if (nr_free(zone, order) === 0 || migratetype > MIGRATE_RECLAIMABLE) return -1;
+  if (nr_free(zone, order) === 0 || migratetype > MIGRATE_HIGHATOMIC) return -1;
   if (only_stealable && !can_steal_fallback(k, order, migratetype)) return -1;
   const [first, second] = fallbacks[migratetype]!;
   if (!free_area_empty(zone, order, first)) return first;
@@ -87,7 +90,7 @@ function steal_suitable_fallback(
   start_type: number,
   whole_block: boolean,
 ): void {
-  const current_order = buddy_order(k, pfn);
+  const current_order = buddy_order(k, pfn) >>> 0;
   const old_block_type = get_pageblock_migratetype(k, pfn);
   if (old_block_type === MIGRATE_HIGHATOMIC) {
     move_to_free_list(k, pfn, zone, current_order, start_type);
@@ -113,6 +116,12 @@ function steal_suitable_fallback(
     set_pageblock_migratetype(k, pfn, start_type);
   }
 }
+
+/** Of the pageblock that a block lies in, or of all that it fills. */
+const pageblock_types = (k: Kernel, pfn: pfn_t, order: number): number[] =>
+  Array.from({ length: Math.max(1, 2 ** (order - pageblock_order)) }, (_, i) =>
+    get_pageblock_migratetype(k, pfn + i * pageblock_nr_pages),
+  );
 
 /**
  * Brings a block of another migratetype onto the lists of start_migratetype: the largest there is, which comes near to
@@ -143,10 +152,10 @@ function __rmqueue_fallback(
       can_steal = can_steal_fallback(k, current_order, start_migratetype);
     }
     const pfn = get_page_from_free_area(k, zone, current_order, fallback_mt);
-    const before = told ? get_pageblock_migratetype(k, pfn) : 0;
+    const before = told ? pageblock_types(k, pfn, current_order) : [];
     steal_suitable_fallback(k, zone, pfn, alloc_flags, start_migratetype, can_steal);
     if (told) {
-      const after = get_pageblock_migratetype(k, pfn);
+      const after = pageblock_types(k, pfn, current_order);
       const boost = zone.watermark_boost;
       explain(k, { code: 'steal', pfn, order: current_order, migratetype: fallback_mt, before, after, boost });
     }
@@ -167,7 +176,9 @@ export function __rmqueue(k: Kernel, zone: Zone, order: number, migratetype: num
   if ((alloc_flags & ALLOC_CMA) !== 0) {
     const free = zone.words[zone.base + Z_VM_STAT]!;
     const free_cma = zone.words[zone.base + Z_NR_FREE_CMA_PAGES]!;
-    if (free_cma > 0 && free_cma > (free > 0 ? free >> 1 : 0)) {
+    const first = free_cma > 0 && free_cma > (free > 0 ? free >> 1 : 0);
+    if (free_cma > 0 && explaining(k)) explain_cma(k, zone, free, free_cma, first);
+    if (first) {
       const pfn = __rmqueue_smallest(k, zone, order, MIGRATE_CMA);
       if (pfn >= 0) return pfn;
     }

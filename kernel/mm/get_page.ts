@@ -4,6 +4,7 @@
 import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
 import { __GFP_NOFAIL } from '../include/gfp_types.ts';
 import { MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, ZONE_BOOSTED_WATERMARK } from '../include/mmzone.ts';
+import { KEY_DEBUG_VM } from '../include/static_keys.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import { PGALLOC } from '../include/vm_event_item.ts';
 import { Z_FLAGS } from '../include/zone_words.ts';
@@ -11,7 +12,15 @@ import type { Kernel } from '../kernel.ts';
 import { hard_lockup, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
-import { explain, explain_skip, explain_stop, explain_watermark, explaining } from '../trace/explain.ts';
+import {
+  explain,
+  explain_no_watermarks,
+  explain_skip,
+  explain_stop,
+  explain_too_far,
+  explain_watermark,
+  explaining,
+} from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { __mod_zone_freepage_state, __rmqueue_smallest } from './buddy.ts';
 import { deferred_grow_zone } from './deferred.ts';
@@ -27,6 +36,7 @@ import {
   ALLOC_OOM,
   ALLOC_WMARK_MASK,
 } from './internal.ts';
+import { bad_range, VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import {
   NODE_RECLAIM_FULL,
@@ -96,6 +106,9 @@ function rmqueue(
     zone.flags &= ~(1 << ZONE_BOOSTED_WATERMARK);
     k.page_alloc.reclaim?.wakeup_kswapd(k, zone, 0, 0, zone.idx);
   }
+  if ((k.page_alloc.static_keys & KEY_DEBUG_VM) !== 0 && pfn >= 0) {
+    VM_BUG_ON_PAGE(k, bad_range(k, zone, pfn), 'page && bad_range(zone, page)', pfn, 'mm/page_alloc.c:3917');
+  }
   return pfn;
 }
 
@@ -153,7 +166,11 @@ export function get_page_from_freelist(
       if (!ok) {
         const grown = k.mm.deferred_pages && deferred_grow_zone(k, zone, order);
         if (!grown && (alloc_flags & ALLOC_NO_WATERMARKS) === 0) {
-          if (!node_reclaim_enabled(k) || !zone_allows_reclaim(k, preferred_zone, zone)) continue;
+          if (!node_reclaim_enabled(k)) continue;
+          if (!zone_allows_reclaim(k, preferred_zone, zone)) {
+            if (told) explain_too_far(k, preferred_zone, zone);
+            continue;
+          }
           const place = z * 2 + (no_fallback ? 1 : 0);
           const pgdat = k.node_data[zone.nid]!;
           const reclaimed =
@@ -165,8 +182,10 @@ export function get_page_from_freelist(
             return -1;
           }
           if (reclaimed === NODE_RECLAIM_NOSCAN || reclaimed === NODE_RECLAIM_FULL) continue;
-          if (!zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags)) continue;
-        }
+          const enough = zone_watermark_ok(zone, order, mark, highest_zoneidx, alloc_flags);
+          if (told) explain_watermark(k, zone, order, highest_zoneidx, alloc_flags, enough);
+          if (!enough) continue;
+        } else if (told && !grown) explain_no_watermarks(k, zone);
       }
       do {
         const pfn = rmqueue(k, preferred_zone, zone, order, gfp, alloc_flags, migratetype);

@@ -5,7 +5,15 @@
 
 import { __GFP_COMP, __GFP_HIGHMEM, __GFP_ZERO } from '../include/gfp_types.ts';
 import { PAGE_WORDS, PG_REFCOUNT } from '../include/mm_types.ts';
-import { type gfp_t, NUMA_NO_NODE, type nid_t, PAGE_SIZE, type pfn_t, type phys_addr_t } from '../include/types.ts';
+import {
+  type gfp_t,
+  NUMA_NO_NODE,
+  type nid_t,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  type pfn_t,
+  type phys_addr_t,
+} from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { FPI_TO_TAIL } from './buddy.ts';
@@ -43,8 +51,9 @@ export function free_pages(k: Kernel, addr: phys_addr_t, order: number): void {
   if (addr !== 0) __free_pages(k, Math.floor(addr / PAGE_SIZE), order);
 }
 
-/** The order of the smallest block that holds `size` bytes. */
+/** The order of the smallest block that holds `size` bytes. Of 0 it is one that there is not: 0 - 1 is the largest number. */
 export function get_order(size: number): number {
+  if (size === 0) return 64 - PAGE_SHIFT;
   let order = 0;
   while (2 ** order * PAGE_SIZE < size) order++;
   return order;

@@ -16,13 +16,13 @@ import { get_pageblock_migratetype, set_pageblock_migratetype } from './pagebloc
 export function reserve_highatomic_pageblock(k: Kernel, pfn: pfn_t, zone: Zone): void {
   const max_managed = Math.floor(zone.managed_pages / 100) + pageblock_nr_pages;
   const before = zone.nr_reserved_highatomic;
-  reserve_pageblock(k, pfn, zone, max_managed);
-  if (explaining(k)) explain_reserve(k, zone, pfn, before, max_managed);
+  const migratetype = get_pageblock_migratetype(k, pfn);
+  reserve_pageblock(k, pfn, zone, max_managed, migratetype);
+  if (explaining(k)) explain_reserve(k, zone, pfn, migratetype, before, max_managed);
 }
 
-function reserve_pageblock(k: Kernel, pfn: pfn_t, zone: Zone, max_managed: number): void {
-  if (zone.nr_reserved_highatomic >= max_managed) return;
-  if (get_pageblock_migratetype(k, pfn) >= MIGRATE_PCPTYPES) return;
+function reserve_pageblock(k: Kernel, pfn: pfn_t, zone: Zone, max_managed: number, migratetype: number): void {
+  if (zone.nr_reserved_highatomic >= max_managed || migratetype >= MIGRATE_PCPTYPES) return;
   zone.nr_reserved_highatomic += pageblock_nr_pages;
   set_pageblock_migratetype(k, pfn, MIGRATE_HIGHATOMIC);
   move_freepages_block(k, zone, pfn, MIGRATE_HIGHATOMIC);

@@ -1,7 +1,7 @@
 // init_on_alloc= and init_on_free=, and the line that reports them (Linux: mm/page_alloc.c early_init_on_alloc(),
 // init/main.c report_meminit()).
 //
-// Left out: page poisoning, debug_pagealloc.
+// How they go together with page poisoning: page_debug.ts.
 
 import { __GFP_ZERO } from '../include/gfp_types.ts';
 import { KEY_INIT_ON_FREE } from '../include/static_keys.ts';
@@ -15,6 +15,8 @@ export class InitOnState {
   /** Pages are cleared when they are handed out, when they come back. */
   init_on_alloc: boolean;
   init_on_free = false;
+  /** By pfn, as far as the highest: 1 where a page was handed out while init_on_free was on. */
+  handed_out = new Uint8Array(0);
 
   constructor(init_on_alloc: boolean) {
     this.init_on_alloc = init_on_alloc;

@@ -77,11 +77,12 @@ export function drain_all_stock(k: Kernel, root: mem_cgroup): void {
   }
 }
 
-/** Counts an event for the cgroup and all above it, but for the root. */
+/** Counts an event for the cgroup; with cgroup v2 for all above it as well, but for the root. */
 export function memcg_memory_event(k: Kernel, memcg: mem_cgroup, event: keyof memory_events): void {
   memcg.events_local[event]++;
   for (let at: mem_cgroup | null = memcg; at !== null && at !== k.memcg.root_mem_cgroup; at = at.parent) {
     at.events[event]++;
+    if (!k.memcg.on_dfl) break;
   }
 }
 

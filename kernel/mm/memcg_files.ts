@@ -27,9 +27,14 @@ export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): S
   const max = page_counter_memparse(text.trim(), 'max');
   if (max < 0) return max;
   memcg.memory.max = max;
-  drain_all_stock(k, memcg);
+  let drained = false;
   let nr_reclaims = MAX_RECLAIM_RETRIES;
   while (memcg.memory.usage > max) {
+    if (!drained) {
+      drain_all_stock(k, memcg);
+      drained = true;
+      continue;
+    }
     if (nr_reclaims > 0) {
       if ((yield* reclaim(k, memcg, memcg.memory.usage - max)) === 0) nr_reclaims--;
       continue;

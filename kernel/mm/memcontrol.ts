@@ -8,7 +8,7 @@
 // Left out: pages of users and of the page cache, objects, swap, protection, memory.high; moving charges.
 
 import { __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
-import { PG_FLAGS_HI, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
+import { PG_FLAGS_HI, PG_LRU_NEXT, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
 import { NODES_PGSHIFT_HI } from '../include/page_flags.ts';
 import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import {
@@ -29,8 +29,9 @@ import { PF_KTHREAD, type task_struct } from '../sched/task.ts';
 import { account_kmem, refill_stock, try_charge_memcg } from './memcg_charge.ts';
 import { memcg_vmstats } from './memcg_stat.ts';
 import { alloc_pages } from './mempolicy.ts';
-import { lru_pointer_pfn, page_index, section_map } from './page.ts';
+import { page_index, section_map } from './page.ts';
 import { page_counter } from './page_counter.ts';
+import { tail_head } from './page_list.ts';
 import { __mod_node_page_state } from './vmstat.ts';
 
 const MEMCG_DATA_KMEM = 2;
@@ -213,12 +214,16 @@ function page_objcg(k: Kernel, m: Int32Array, i: number): obj_cgroup | null {
   return k.memcg.objcgs.get(hi * TWO_32 + ((lo & ~3) >>> 0)) ?? null;
 }
 
+/** Whom a page is charged to, whatever page it is. */
+export const page_memcg_check = (k: Kernel, pfn: pfn_t): mem_cgroup | null =>
+  page_objcg(k, section_map(k.mm, pfn), page_index(pfn))?.memcg ?? null;
+
 /** On the way back to the free lists. Of a tail page its head is looked at. */
 export function __memcg_kmem_uncharge_page(k: Kernel, pfn: pfn_t, order: number): void {
   let m = section_map(k.mm, pfn);
   let i = page_index(pfn);
   if ((m[i + PG_LRU_NEXT]! & 1) !== 0) {
-    const head = lru_pointer_pfn(m[i + PG_LRU_NEXT]!, m[i + PG_LRU_NEXT_HI]!);
+    const head = tail_head(k, m, i);
     m = section_map(k.mm, head);
     i = page_index(head);
   }

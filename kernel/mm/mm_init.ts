@@ -1,7 +1,7 @@
 // Nodes and zones (Linux: mm/page_alloc.c free_area_init() and what it calls, as later kernels' mm/mm_init.c): zone
 // ranges, then each node's zones with their sizes, then struct pages.
 //
-// Left out: wait queues and locks of a node, which nobody uses yet; page_ext; highmem.
+// Left out: wait queues and locks of a node, which are not in RAM; highmem.
 
 import type { KernelConfig } from '../config.ts';
 import { SMP_CACHE_BYTES } from '../include/memblock.ts';

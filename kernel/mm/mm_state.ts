@@ -11,6 +11,13 @@ export const NO_WORDS = new Int32Array(0);
 export const NO_DOUBLES = new Float64Array(0);
 
 export class MmState {
+  /** What becomes of it where there is no struct page for `pfn`. */
+  readonly no_struct_page: (pfn: pfn_t) => never;
+
+  constructor(no_struct_page: (pfn: pfn_t) => never) {
+    this.no_struct_page = no_struct_page;
+  }
+
   // --- sparse.ts ---
 
   /** mem_section[]: where the table of roots lies in RAM. */

@@ -7,7 +7,7 @@ import { BUG } from '../lib/bug.ts';
 import { hex, pr_err } from '../lib/printk.ts';
 import { dump_page } from './debug.ts';
 import type { Zone } from './mmzone.ts';
-import { page_zone } from './page.ts';
+import { page_zone_id } from './page.ts';
 
 /**
  * VM_BUG_ON_PAGE().
@@ -27,5 +27,5 @@ export function bad_range(k: Kernel, zone: Zone, pfn: pfn_t): boolean {
     pr_err(k, `page ${hex(pfn)} outside node ${zone.nid} zone ${zone.name} ${span}`);
     return true;
   }
-  return page_zone(k, pfn) !== zone;
+  return page_zone_id(k, pfn) !== zone.id;
 }

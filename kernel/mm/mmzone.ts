@@ -59,6 +59,8 @@ export class Zone {
   readonly pointer_hi: number;
   readonly idx: number;
   readonly nid: nid_t;
+  /** What page_zone_id() is of its pages. */
+  readonly id: number;
   readonly name: string;
   /** By CPU: what zone_cpu() has made of the per-cpu parts. */
   readonly cpus: ZoneCpu[] = [];
@@ -72,6 +74,7 @@ export class Zone {
     this.pointer_hi = (PAGE_OFFSET_HI + Math.floor(pa / TWO_32)) | 0;
     this.idx = idx;
     this.nid = nid;
+    this.id = (nid << 3) | idx;
     this.name = zone_names[idx]!;
   }
 
@@ -128,6 +131,24 @@ export class Zone {
     const i = this.base + (Z.zone_pgdat >> 2);
     this.words[i] = pa | 0;
     this.words[i + 1] = (PAGE_OFFSET_HI + Math.floor(pa / TWO_32)) | 0;
+  }
+  set compact_considered(times: number) {
+    this.set32(Z.compact_considered, times);
+  }
+  set compact_defer_shift(shift: number) {
+    this.set32(Z.compact_defer_shift, shift);
+  }
+  get compact_order_failed(): number {
+    return this.get32(Z.compact_order_failed);
+  }
+  set compact_order_failed(order: number) {
+    this.set32(Z.compact_order_failed, order);
+  }
+  /** A byte, and the ones that share its word are not touched. */
+  set compact_blockskip_flush(flush: boolean) {
+    const shift = (Z.compact_blockskip_flush & 3) << 3;
+    const rest = this.get32(Z.compact_blockskip_flush & ~3) & ~(0xff << shift);
+    this.set32(Z.compact_blockskip_flush & ~3, rest | (Number(flush) << shift));
   }
   get pageset_high(): number {
     return this.get32(Z.pageset_high);

@@ -20,6 +20,7 @@ import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { PF_MEMALLOC } from '../sched/task.ts';
+import { explain, explaining } from '../trace/explain.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { numa_node_id } from './percpu.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -53,10 +54,19 @@ function node_pagecache_reclaimable(k: Kernel, pgdat: PgData): number {
 
 /** @returns NODE_RECLAIM_NOSCAN, NODE_RECLAIM_FULL; else 1 if enough was freed, 0 if not */
 export function* node_reclaim(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): Sleeping<number> {
+  const pagecache = node_pagecache_reclaimable(k, pgdat);
   const slab = node_page_state_pages(pgdat, NR_SLAB_RECLAIMABLE_B);
-  if (node_pagecache_reclaimable(k, pgdat) <= pgdat.min_unmapped_pages && slab <= pgdat.min_slab_pages) {
-    return NODE_RECLAIM_FULL;
+  const { node_id: nid, min_unmapped_pages: min_unmapped, min_slab_pages: min_slab } = pgdat;
+  const too_little = pagecache <= min_unmapped && slab <= min_slab;
+  const reclaimed = too_little ? NODE_RECLAIM_FULL : yield* reclaim_from(k, pgdat, gfp, order);
+  if (explaining(k)) {
+    const result = (['noscan', 'full', 'some', 'success'] as const)[reclaimed - NODE_RECLAIM_NOSCAN]!;
+    explain(k, { code: 'node_reclaim', nid, result, pagecache, min_unmapped, slab, min_slab });
   }
+  return reclaimed;
+}
+
+function* reclaim_from(k: Kernel, pgdat: PgData, gfp: gfp_t, order: number): Sleeping<number> {
   if ((gfp & __GFP_DIRECT_RECLAIM) === 0 || (k.current.flags & PF_MEMALLOC) !== 0) return NODE_RECLAIM_NOSCAN;
   // A node with CPUs of its own is theirs to reclaim.
   const nid = pgdat.node_id;

@@ -43,7 +43,8 @@ import type { Zone } from './mmzone.ts';
 const PFN_HI_SHIFT = 26;
 
 /** The memory map of the section that `pfn` is in. */
-export const section_map = (mm: MmState, pfn: pfn_t): Int32Array => mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT]!;
+export const section_map = (mm: MmState, pfn: pfn_t): Int32Array =>
+  mm.section_mem_map[pfn >>> PFN_SECTION_SHIFT] ?? mm.no_struct_page(pfn);
 /** Where in it `pfn`'s words begin. */
 export const page_index = (pfn: pfn_t): number => (pfn & (PAGES_PER_SECTION - 1)) << PAGE_WORDS_SHIFT;
 
@@ -133,7 +134,7 @@ export function page_zone(k: Kernel, pfn: pfn_t): Zone {
 
 /** A struct page is followed to where there is no memory map: what a CPU makes of it, reading its flags first. */
 export function no_struct_page(k: Kernel, pfn: pfn_t): never {
-  return page_fault_oops(k, VMEMMAP_START + BigInt(pfn) * BigInt(SIZEOF_PAGE), false, false);
+  return page_fault_oops(k, VMEMMAP_START + BigInt(pfn >>> 0) * BigInt(SIZEOF_PAGE), false, false);
 }
 
 /** Puts a zone into the table that is indexed by the high bits of page->flags: node and zone. */

@@ -6,14 +6,7 @@
 // __alloc_pages() is plain: it never waits. Tasks that can wait call alloc_pages_sleeping().
 
 import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
-import {
-  __GFP_ACCOUNT,
-  __GFP_NOFAIL,
-  __GFP_NOWARN,
-  __GFP_THISNODE,
-  __GFP_WRITE,
-  GFP_ZONEMASK,
-} from '../include/gfp_types.ts';
+import { __GFP_ACCOUNT, __GFP_NOFAIL, __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE } from '../include/gfp_types.ts';
 import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
@@ -31,10 +24,11 @@ import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
+import { dump_stack_print_info } from '../lib/taint.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { PF_MEMALLOC_SCOPES } from '../sched/task.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
-import { explain, explain_request, explaining } from '../trace/explain.ts';
+import { explain, explain_fault, explain_request, explain_too_large, explaining } from '../trace/explain.ts';
 import { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
 import { alloc_from_free_list, free_to_free_list } from './buddy_fast.ts';
@@ -46,7 +40,7 @@ import { NO_WORDS } from './mm_state.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { node_reclaim_enabled } from './node_reclaim.ts';
-import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map } from './page.ts';
+import { no_struct_page, page_cpupid_reset_last, page_index, page_zone, section_map, set_page_count } from './page.ts';
 import { split_page_switched_on } from './page_hooks.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
@@ -58,8 +52,15 @@ import { __count_vm_events } from './vm_event.ts';
 import { zone_cpu } from './zone_cpu.ts';
 
 /** Linux: WARN_ON_ONCE_GFP(): not where the caller does not want to hear of failures. */
-function warn_once_gfp(k: Kernel, gfp: gfp_t, where: string): void {
-  if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, where);
+function too_large(k: Kernel, gfp: gfp_t, order: number, nid: nid_t): pfn_t {
+  if ((gfp & __GFP_NOWARN) === 0) WARN_ONCE(k, true, 'mm/page_alloc.c:5634 __alloc_pages');
+  if (explaining(k)) explain_too_large(k, gfp, order, nid);
+  return -1;
+}
+
+function failed_on_purpose(k: Kernel, order: number): pfn_t {
+  if (explaining(k)) explain_fault(k, order);
+  return -1;
 }
 
 /** Shows the written-out paths the way to this CPU's part of a zonelist's first zone. */
@@ -124,10 +125,7 @@ export function __alloc_pages(
   preferred_nid: nid_t,
   nodemask: nodemask_t | null = null,
 ): pfn_t {
-  if (order >= MAX_ORDER) {
-    warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
-    return -1;
-  }
+  if (order >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
@@ -140,15 +138,15 @@ export function __alloc_pages(
     if (pfn >= 0) return pfn;
   }
   const alloc_flags = prepare_general(k, gfp, order, preferred_nid, nodemask);
-  if (alloc_flags < 0) return -1;
+  if (alloc_flags < 0) return failed_on_purpose(k, order);
   const { ac } = state;
   const { alloc_gfp, migratetype } = ac;
   const pfn = get_page_from_freelist(k, alloc_gfp, order, alloc_flags, ac);
-  if (pfn >= 0) return allocated(k, pfn, order, alloc_gfp, migratetype);
+  if (pfn >= 0) return allocated(k, pfn, order, gfp, alloc_gfp, migratetype);
   // Without what cpusets put in its place.
   ac.nodemask = nodemask;
   const found = not_sleeping(__alloc_pages_slowpath(k, gfp, order, ac), '__alloc_pages()');
-  return allocated(k, found, order, gfp, migratetype);
+  return allocated(k, found, order, gfp, gfp, migratetype);
 }
 
 /** A request that the written-out ways are not for, or have no page for. @returns the flags of the first attempt, or -1 */
@@ -177,10 +175,7 @@ export function* alloc_pages_sleeping(
   preferred_nid: nid_t,
   nodemask: nodemask_t | null = null,
 ): Sleeping<pfn_t> {
-  if (order >= MAX_ORDER) {
-    warn_once_gfp(k, gfp, 'mm/page_alloc.c:5634 __alloc_pages');
-    return -1;
-  }
+  if (order >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
@@ -192,7 +187,7 @@ export function* alloc_pages_sleeping(
     if (pfn >= 0) return pfn;
   }
   const alloc_flags = prepare_general(k, gfp, order, preferred_nid, nodemask);
-  if (alloc_flags < 0) return -1;
+  if (alloc_flags < 0) return failed_on_purpose(k, order);
   // A context of its own where another task may make a request meanwhile.
   const ac = node_reclaim_enabled(k) ? Object.assign(new alloc_context(), state.ac) : state.ac;
   const { alloc_gfp, migratetype } = ac;
@@ -204,7 +199,7 @@ export function* alloc_pages_sleeping(
     pfn = yield* __alloc_pages_slowpath(k, gfp, order, ac);
   }
   if (is_charged(k, pfn, gfp)) {
-    pfn = charged(k, pfn, order, yield* __memcg_kmem_charge_page(k, pfn, used_gfp, order));
+    pfn = charged(k, pfn, order, yield* __memcg_kmem_charge_page(k, pfn, gfp, order));
   }
   return ended(k, pfn, order, used_gfp, migratetype);
 }
@@ -221,19 +216,22 @@ function charged(k: Kernel, pfn: pfn_t, order: number, err: number): pfn_t {
   return -1;
 }
 
-/** Tells those who want to know of every request's end. */
-function ended(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
-  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, gfp, migratetype);
+/**
+ * Tells those who want to know of every request's end.
+ * @param alloc_gfp what zones were asked with
+ */
+function ended(k: Kernel, pfn: pfn_t, order: number, alloc_gfp: gfp_t, migratetype: number): pfn_t {
+  if ((k.page_alloc.static_keys & KEY_TRACE) !== 0) trace_mm_page_alloc(k, pfn, order, alloc_gfp, migratetype);
   if (explaining(k)) explain(k, { code: 'result', order, pfn });
   return pfn;
 }
 
 /** What is switched on that has a say at the end of a request. */
-function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, migratetype: number): pfn_t {
+function allocated(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, alloc_gfp: gfp_t, migratetype: number): pfn_t {
   if (is_charged(k, pfn, gfp)) {
     pfn = charged(k, pfn, order, not_sleeping(__memcg_kmem_charge_page(k, pfn, gfp, order), '__alloc_pages()'));
   }
-  return ended(k, pfn, order, gfp, migratetype);
+  return ended(k, pfn, order, alloc_gfp, migratetype);
 }
 
 /**
@@ -256,7 +254,8 @@ export function __alloc_pages_node(k: Kernel, nid: nid_t, gfp: gfp_t, order: num
   if (k.node_data[nid] === undefined) throw new KernelBug(`kernel BUG: __alloc_pages_node: no node ${nid}`);
   const quiet = (gfp & (__GFP_THISNODE | __GFP_NOWARN)) === (__GFP_THISNODE | __GFP_NOWARN);
   if (quiet && !node_isset(nid, k.node_online_map)) {
-    pr_warn(k, `${format_gfp(gfp & ~GFP_ZONEMASK)} allocation from offline node ${nid}`);
+    pr_warn(k, `${format_gfp(gfp)} allocation from offline node ${nid}`);
+    dump_stack_print_info(k);
   }
   return __alloc_pages(k, gfp, order, nid);
 }
@@ -305,7 +304,10 @@ export function split_page(k: Kernel, pfn: pfn_t, order: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   if (k.page_alloc.static_keys !== 0) split_page_switched_on(k, pfn, order);
-  for (let p = 1; p < 1 << order; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  const here = Math.min(1 << order, (m.length - i) / PAGE_WORDS);
+  for (let p = 1; p < here; p++) m[i + p * PAGE_WORDS + PG_REFCOUNT] = 1;
+  // Of an order that was damaged.
+  for (let p = here; p < 1 << order; p++) set_page_count(k, pfn + p, 1);
   split_page_memcg(k, pfn, 1 << order);
 }
 

@@ -10,7 +10,7 @@ import { deferred_init_memmap } from './deferred.ts';
 import { memblock_discard } from './memblock_late.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
-import { page_zone, page_zone_id, pfn_valid } from './page.ts';
+import { page_zone_id, pfn_valid } from './page.ts';
 import { pageblock_end_pfn } from './pageblock.ts';
 
 /** No struct page is put off after this, and zones without holes are known as such. */
@@ -29,8 +29,9 @@ export function page_alloc_init_late(k: Kernel): void {
  */
 export function __pageblock_pfn_to_page(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, zone: Zone): pfn_t {
   if (!pfn_valid(k.mm, start_pfn) || !pfn_valid(k.mm, end_pfn - 1)) return -1;
-  if (page_zone(k, start_pfn) !== zone) return -1;
-  return page_zone_id(k, start_pfn) === page_zone_id(k, end_pfn - 1) ? start_pfn : -1;
+  // Not the zones themselves: a page that is reserved and no memory may name one that its node has not.
+  const both = page_zone_id(k, start_pfn) === zone.id && page_zone_id(k, end_pfn - 1) === zone.id;
+  return both ? start_pfn : -1;
 }
 
 /** Whether compaction can go through the zone without looking whose pages it meets. */

@@ -41,14 +41,15 @@ const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer);
  */
 export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: number, flags: number): number {
   const unused = UNUSED[0];
-  // The masks say that an index is neither negative nor beyond a section: the compiler need not ask.
+  // The masks say to the compiler how large an index can be: up to a block's length beyond the section, where there is
+  // nothing, and nothing is not what is expected.
   for (; ((end - i) & 48) !== 0; i += 16) {
-    const j = (i & 0x7fff0) >>> 1;
+    const j = (i & 0xffff0) >>> 1;
     if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[j << 1]! & flags) !== 0) return i;
   }
   for (; i < end; i += 64) {
-    const j = (i & 0x7fff0) >>> 1;
-    const w = i & 0x7fff0;
+    const j = (i & 0xffff0) >>> 1;
+    const w = i & 0xffff0;
     if (
       f[j + 6] !== unused ||
       f[j + 14] !== unused ||
@@ -168,6 +169,8 @@ export function check_new_pages(k: Kernel, pfn: pfn_t, order: number): boolean {
   const f = k.mm.section_mem_map_f64[pfn >>> PFN_SECTION_SHIFT]!;
   const end = i + (16 << order);
   if (find_unexpected(m, f, i, end, CHECK_NEW_PAGE) < 0) return false;
-  for (let p = 0; p < 1 << order; p++) if (check_new_page(k, m, i + (p << 4), pfn + p)) return true;
+  for (let page = pfn; page < pfn + (1 << order); page++) {
+    if (check_new_page(k, section_map(k.mm, page), page_index(page), page)) return true;
+  }
   return false;
 }

@@ -15,7 +15,7 @@ import { pr_info } from '../lib/printk.ts';
 import { alloc_pages_exact_nid } from './gfp_pages.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
-import { buddy_order, PageBuddy, PageReserved, page_to_nid, page_zone, pfn_valid } from './page.ts';
+import { buddy_order, PageBuddy, PageReserved, page_to_nid, page_zone_id, pfn_valid } from './page.ts';
 import { EXT_WORDS, has_page_owner, set_page_owner } from './page_owner.ts';
 import { pageblock_end_pfn } from './pageblock.ts';
 
@@ -58,11 +58,13 @@ function init_pages_in_zone(k: Kernel, zone: Zone): void {
       pfn = pageblock_end_pfn(pfn);
       continue;
     }
-    if (page_zone(k, pfn) === zone && PageBuddy(k, pfn)) {
+    // Not the zone itself: a page that is reserved and no memory may name one that its node has not.
+    const is_of_zone = page_zone_id(k, pfn) === zone.id;
+    if (is_of_zone && PageBuddy(k, pfn)) {
       pfn = skip_buddy(k, pfn);
       continue;
     }
-    if (page_zone(k, pfn) === zone && !PageReserved(k, pfn) && !has_page_owner(k, pfn)) {
+    if (is_of_zone && !PageReserved(k, pfn) && !has_page_owner(k, pfn)) {
       set_page_owner(k, pfn, 0, 0);
       count++;
     }

@@ -4,7 +4,7 @@
 //
 // Left out: moving pages in use out of the way.
 
-import { PG_FLAGS, PG_LRU_NEXT, PG_LRU_NEXT_HI, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_FLAGS, PG_LRU_NEXT, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
   MIGRATE_CMA,
@@ -20,23 +20,16 @@ import {
 import { PAGE_TYPE_BASE_WORD, PG_head, PG_hwpoison, PG_lru, PG_offline, PG_reserved } from '../include/page_flags.ts';
 import { EBUSY, ENOENT, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { soft_lockup } from '../lib/bug.ts';
 import { __free_one_page, __mod_zone_freepage_state, FPI_NONE, FPI_TO_TAIL } from './buddy.ts';
-import { compound_order, PageHuge } from './compound.ts';
+import { compound_nr, PageHuge } from './compound.ts';
 import { dump_page } from './debug.ts';
 import { del_page_from_free_list } from './free_list.ts';
 import { ALLOC_CMA } from './internal.ts';
 import type { Zone } from './mmzone.ts';
 import { move_freepages_block } from './move_freepages.ts';
-import {
-  buddy_order,
-  is_buddy,
-  lru_pointer_pfn,
-  PageBuddy,
-  page_index,
-  page_zone,
-  page_zone_id,
-  section_map,
-} from './page.ts';
+import { buddy_order, is_buddy, PageBuddy, page_index, page_zone, page_zone_id, section_map } from './page.ts';
+import { tail_head } from './page_list.ts';
 import {
   get_pageblock_migratetype,
   pageblock_end_pfn,
@@ -80,7 +73,7 @@ function __first_valid_page(k: Kernel, pfn: pfn_t, nr_pages: number): pfn_t {
 function compound_head(k: Kernel, pfn: pfn_t): pfn_t {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
-  if ((m[i + PG_LRU_NEXT]! & TAIL) !== 0) return lru_pointer_pfn(m[i + PG_LRU_NEXT]!, m[i + PG_LRU_NEXT_HI]!);
+  if ((m[i + PG_LRU_NEXT]! & TAIL) !== 0) return tail_head(k, m, i);
   return ((m[i + PG_FLAGS]! >>> PG_head) & 1) !== 0 ? pfn : -1;
 }
 
@@ -89,7 +82,7 @@ const is_offline = (m: Int32Array, i: number): boolean =>
   (m[i + PG_MAPCOUNT]! & (PAGE_TYPE_BASE_WORD | PG_offline)) === PAGE_TYPE_BASE_WORD;
 
 /** Whether a page in use could be moved: it is on an LRU list, or of a driver that can move it. */
-function movable_in_use(k: Kernel, pfn: pfn_t): boolean {
+export function movable_in_use(k: Kernel, pfn: pfn_t): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   return (
@@ -114,9 +107,10 @@ function has_unmovable_pages(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, migrat
     const head = compound_head(k, pfn);
     if (head >= 0) {
       if (!PageHuge(k, head) && !movable_in_use(k, head)) return pfn;
-      pfn = head + (1 << compound_order(section_map(k.mm, head), page_index(head)));
+      // An unsigned number, which does not lead back whatever was damaged.
+      pfn += ((compound_nr(k, head) - (pfn - head) - 1) >>> 0) + 1;
     } else if (m[i + PG_REFCOUNT] === 0) {
-      pfn += is_buddy(m, i) ? 1 << buddy_order(k, pfn) : 1;
+      pfn += is_buddy(m, i) ? 2 ** (buddy_order(k, pfn) & 31) : 1;
     } else if ((flags & MEMORY_OFFLINE) !== 0 && (((page_flags >>> PG_hwpoison) & 1) !== 0 || is_offline(m, i))) {
       pfn++;
     } else if (movable_in_use(k, pfn)) {
@@ -198,7 +192,7 @@ function split_free_page(k: Kernel, free_pfn: pfn_t, order: number, split_pfn_of
   const mt = get_pageblock_migratetype(k, free_pfn);
   if (mt !== MIGRATE_ISOLATE) __mod_zone_freepage_state(k, zone, -(1 << order), mt);
   del_page_from_free_list(k, free_pfn, zone, order);
-  const end = free_pfn + (1 << order);
+  const end = free_pfn + 2 ** (order & 63);
   for (let pfn = free_pfn; pfn < end; ) {
     const ctz = pfn === 0 ? order : 31 - Math.clz32(pfn & -pfn);
     const part = Math.min(ctz, 31 - Math.clz32(split_pfn_offset));
@@ -236,8 +230,9 @@ function isolate_single_pageblock(
     pfn = __first_valid_page(k, pfn, boundary_pfn - pfn);
     if (PageBuddy(k, pfn)) {
       const order = buddy_order(k, pfn);
-      if (pfn + (1 << order) > boundary_pfn && split_free_page(k, pfn, order, boundary_pfn - pfn) !== 0) continue;
-      pfn += 1 << order;
+      const end = pfn + 2 ** (order & 63);
+      if (end > boundary_pfn && split_free_page(k, pfn, order, boundary_pfn - pfn) !== 0) continue;
+      pfn = end;
       continue;
     }
     const head = compound_head(k, pfn);
@@ -245,11 +240,13 @@ function isolate_single_pageblock(
       pfn++;
       continue;
     }
-    const end = head + (1 << compound_order(section_map(k.mm, head), page_index(head)));
+    const end = head + compound_nr(k, head);
     if (end > boundary_pfn) {
       if (!skip_isolation) unset_migratetype_isolate(k, block, migratetype);
       return -EBUSY;
     }
+    // A damaged pointer leads back, for ever.
+    if (end <= pfn) return soft_lockup(k);
     pfn = end;
   }
   return 0;
@@ -306,7 +303,7 @@ export function test_pages_isolated(k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t,
     const m = section_map(k.mm, pfn);
     const i = page_index(pfn);
     const offline = (flags & MEMORY_OFFLINE) !== 0;
-    if (is_buddy(m, i)) pfn += 1 << buddy_order(k, pfn);
+    if (is_buddy(m, i)) pfn += 2 ** (buddy_order(k, pfn) & 31);
     else if (offline && ((m[i + PG_FLAGS]! >>> PG_hwpoison) & 1) !== 0) pfn++;
     else if (offline && is_offline(m, i) && m[i + PG_REFCOUNT] === 0) pfn++;
     else return -EBUSY;

@@ -8,13 +8,21 @@
 
 import { general_protection_oops, page_fault_oops } from '../arch/x86/fault.ts';
 import { _PAGE_RW, lookup_address } from '../arch/x86/pgtable.ts';
-import { PAGE_LRU_OFFSET, PG_INDEX, PG_LRU_NEXT, VMEMMAP_HI } from '../include/mm_types.ts';
+import {
+  PAGE_LRU_OFFSET,
+  PG_FLAGS,
+  PG_INDEX,
+  PG_LRU_NEXT,
+  PG_LRU_NEXT_HI,
+  SIZEOF_PAGE,
+  VMEMMAP_HI,
+} from '../include/mm_types.ts';
 import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG, KernelBug, WARN_ON } from '../lib/bug.ts';
 import { pr_err } from '../lib/printk.ts';
-import { lru_pointer, lru_pointer_hi, lru_pointer_pfn } from './page.ts';
+import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, pfn_valid } from './page.ts';
 
 /** What has lists in it: struct zone, struct per_cpu_pages. */
 export interface ListOwner {
@@ -197,9 +205,13 @@ function __list_add(
   store(k, owner, prev_lo, prev_hi, NEXT, lo, hi);
 }
 
-/** The head's own link: NEXT or PREV, into spill. `head` may lie outside of the structure, where an index was damaged. */
+/** The pointer's high word to a list's head, which may lie far outside of the structure, where an index was damaged. */
+const head_pointer_hi = (owner: ListOwner, head: number): number =>
+  (owner.pointer_hi + (head >>> 0 < 512 ? 0 : Math.floor(((owner.pointer_lo >>> 0) + head * 4) / 2 ** 32))) | 0;
+
+/** The head's own link: NEXT or PREV, into spill. */
 function load_head(k: Kernel, owner: ListOwner, head: number, word: number): void {
-  load(k, owner, (owner.pointer_lo + (head << 2)) | 0, owner.pointer_hi | 0, word);
+  load(k, owner, (owner.pointer_lo + (head << 2)) | 0, head_pointer_hi(owner, head), word);
 }
 
 /**
@@ -209,7 +221,7 @@ function load_head(k: Kernel, owner: ListOwner, head: number, word: number): voi
 export function list_add(k: Kernel, owner: ListOwner, head: number, pfn: pfn_t): void {
   load_head(k, owner, head, NEXT);
   const head_lo = (owner.pointer_lo + (head << 2)) | 0;
-  const head_hi = owner.pointer_hi | 0;
+  const head_hi = head_pointer_hi(owner, head);
   __list_add(k, owner, lru_pointer(pfn), lru_pointer_hi(pfn), head_lo, head_hi, spill[0]!, spill[1]!);
 }
 
@@ -217,7 +229,7 @@ export function list_add(k: Kernel, owner: ListOwner, head: number, pfn: pfn_t):
 export function list_add_tail(k: Kernel, owner: ListOwner, head: number, pfn: pfn_t): void {
   load_head(k, owner, head, PREV);
   const head_lo = (owner.pointer_lo + (head << 2)) | 0;
-  const head_hi = owner.pointer_hi | 0;
+  const head_hi = head_pointer_hi(owner, head);
   __list_add(k, owner, lru_pointer(pfn), lru_pointer_hi(pfn), spill[0]!, spill[1]!, head_lo, head_hi);
 }
 
@@ -235,7 +247,7 @@ export function list_first_page(k: Kernel, owner: ListOwner, head: number): pfn_
 export function list_last_page(k: Kernel, owner: ListOwner, head: number): pfn_t {
   load_head(k, owner, head, PREV);
   const pfn = page_at(k, owner, head, spill[0]!, spill[1]!, PG_INDEX - PG_LRU_NEXT);
-  return pfn >= 0 ? pfn : no_page(k, spill[0]!, spill[1]!);
+  return pfn >= 0 ? pfn : no_page(k, spill[0]!, spill[1]!, 'a list of free pages');
 }
 
 /** The page that follows another on its list. @returns -1: it is the last */
@@ -250,12 +262,22 @@ function page_at(k: Kernel, owner: ListOwner, head: number, lo: number, hi: numb
   if (is_page_pointer(hi) && find(k, owner, lo, hi)) return lru_pointer_pfn(lo, hi);
   // Where nothing is mapped, that is the end.
   translate(k, lo, hi, word, false);
-  return no_page(k, lo, hi);
+  return no_page(k, lo, hi, 'a list of free pages');
+}
+
+/** compound_head of a tail page, whose words begin at m[i]: the page that it leads to. */
+export function tail_head(k: Kernel, m: Int32Array, i: number): pfn_t {
+  const lo = m[i + PG_LRU_NEXT]! & ~1;
+  const hi = m[i + PG_LRU_NEXT_HI]!;
+  const pfn = lru_pointer_pfn(lo, hi);
+  if (is_page_pointer(hi) && (lo & (SIZEOF_PAGE - 1)) === 0 && pfn_valid(k.mm, pfn)) return pfn;
+  translate(k, lo, hi, PG_FLAGS, false);
+  return no_page(k, lo, hi, 'a tail page');
 }
 
 /** Differs from Linux, which takes whatever is there for a struct page, and hands out the memory that it would stand for. */
-function no_page(k: Kernel, lo: number, hi: number): never {
-  const text = `a list of free pages leads to ${px(lo, hi)}, which is no struct page`;
+function no_page(k: Kernel, lo: number, hi: number, what: string): never {
+  const text = `${what} leads to ${px(lo, hi)}, which is no struct page`;
   pr_err(k, `pgdat: ${text}`);
   throw new KernelBug(`kernel BUG: ${text}`);
 }

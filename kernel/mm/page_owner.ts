@@ -1,12 +1,14 @@
 // page_owner=on (Linux: mm/page_owner.c): for each page who has it, or had it last. The records lie in RAM,
 // 64 bytes a page (page_ext.ts).
 //
-// Left out: call traces, of which only is kept that there was one; what
-// migration and memory cgroups would have recorded.
+// Left out: call traces, of which only is kept that there was one; what migration would have recorded.
 
 import { PG_FLAGS, PG_FLAGS_HI } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
+  MIGRATE_CMA,
+  MIGRATE_MOVABLE,
+  MIGRATE_TYPES,
   migratetype_names,
   PAGES_PER_SECTION,
   PFN_SECTION_SHIFT,
@@ -17,10 +19,12 @@ import type { Kernel } from '../kernel.ts';
 import { kstrtobool } from '../lib/memparse.ts';
 import { hex, KERN_ALERT } from '../lib/printk.ts';
 import { format_gfp, gfp_migratetype } from './gfp.ts';
-import { read64, write64 } from './mmzone.ts';
-import { buddy_order, PageBuddy, page_index, section_map } from './page.ts';
+import { page_memcg_check } from './memcontrol.ts';
+import { read64, write64, type Zone } from './mmzone.ts';
+import { buddy_order, PageBuddy, PageReserved, page_index, page_zone_id, section_map } from './page.ts';
 import { format_page_flags } from './page_flags_text.ts';
-import { get_pageblock_migratetype } from './pageblock.ts';
+import { pfn_to_online_page } from './page_isolation.ts';
+import { get_pageblock_migratetype, pageblock_end_pfn } from './pageblock.ts';
 
 /** struct page_ext with struct page_owner in it, in words. */
 export const EXT_WORDS = 16;
@@ -41,6 +45,7 @@ const PAGE_EXT_OWNER = 1 << 0;
 const PAGE_EXT_OWNER_ALLOCATED = 1 << 1;
 /** Of pages that were never migrated. */
 const NO_REASON = -1 << 16;
+const MAX_ORDER_NR_PAGES = 1 << (MAX_ORDER - 1);
 
 export class PageOwnerState {
   /** As the command line has it. */
@@ -175,8 +180,50 @@ function print_page_owner(k: Kernel, ext: Int32Array, i: number, pfn: pfn_t, ord
   const block = `Block ${pfn >>> pageblock_order} type ${migratetype_names[get_pageblock_migratetype(k, pfn)]}`;
   return (
     `Page allocated via order ${order}, mask ${alternate(gfp)}(${format_gfp(gfp)}), ${who}, ${when}\n` +
-    `PFN ${pfn} type ${type} ${block} Flags ${flags}\n\n`
+    `PFN ${pfn} type ${type} ${block} Flags ${flags}\n${print_page_owner_memcg(k, pfn)}\n`
   );
+}
+
+function print_page_owner_memcg(k: Kernel, pfn: pfn_t): string {
+  const memcg = page_memcg_check(k, pfn);
+  return memcg === null ? '' : `Charged (via objcg) to memcg ${memcg.name}\n`;
+}
+
+/**
+ * Pageblocks with a page that was asked for with another migratetype than theirs, by theirs; CMA's count as movable.
+ * Linux: pagetypeinfo_showmixedcount_print().
+ */
+export function count_mixed_blocks(k: Kernel, zone: Zone): number[] {
+  const count: number[] = new Array(MIGRATE_TYPES).fill(0);
+  // A damaged span may have no end.
+  const end = Math.min(zone.zone_end_pfn, k.mm.section_mem_map.length * PAGES_PER_SECTION);
+  for (let pfn = zone.zone_start_pfn; pfn < end; ) {
+    if (!pfn_to_online_page(k, pfn)) {
+      pfn = pfn - (pfn % MAX_ORDER_NR_PAGES) + MAX_ORDER_NR_PAGES;
+      continue;
+    }
+    const block_end = Math.min(pageblock_end_pfn(pfn), end);
+    const pageblock_mt = get_pageblock_migratetype(k, pfn);
+    for (; pfn < block_end; pfn++) {
+      if (page_zone_id(k, pfn) !== zone.id) continue;
+      if (PageBuddy(k, pfn)) {
+        const order = buddy_order(k, pfn) >>> 0;
+        if (order < MAX_ORDER) pfn += (1 << order) - 1;
+        continue;
+      }
+      const ext = k.page_owner.sections[pfn >>> PFN_SECTION_SHIFT];
+      const i = page_index(pfn);
+      if (PageReserved(k, pfn) || ext === undefined) continue;
+      if ((ext[i + EXT_FLAGS]! & PAGE_EXT_OWNER_ALLOCATED) === 0) continue;
+      if (gfp_migratetype(k, ext[i + OWNER_GFP]!) !== pageblock_mt) {
+        count[pageblock_mt === MIGRATE_CMA ? MIGRATE_MOVABLE : pageblock_mt]!++;
+        pfn = block_end;
+        break;
+      }
+      pfn += (1 << (ext[i + OWNER_ORDER]! & 0xffff)) - 1;
+    }
+  }
+  return count;
 }
 
 /** Whether a page has a record already. */

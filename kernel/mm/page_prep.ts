@@ -1,7 +1,7 @@
 // What happens to a block's struct pages, and contents, on its way out of the allocator and back into it (Linux:
 // mm/page_alloc.c prep_new_page(), post_alloc_hook(), free_pages_prepare()).
 //
-// Left out: KASAN, KMSAN, memcg. What can be switched on is page_hooks.ts.
+// Left out: KASAN, KMSAN. What can be switched on is page_hooks.ts.
 
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { __GFP_COMP, __GFP_ZERO } from '../include/gfp_types.ts';
@@ -16,6 +16,7 @@ import {
   PG_PRIVATE,
   PG_PRIVATE_HI,
   PG_REFCOUNT,
+  PG1_COMPOUND_NR,
 } from '../include/mm_types.ts';
 import { NR_MLOCK, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import {
@@ -68,6 +69,26 @@ export function kernel_init_pages(k: Kernel, pfn: pfn_t, order: number): void {
   words.fill(0, first, first + (1024 << order));
 }
 
+/**
+ * init_on_free=1: clears those pages of a block that have never been handed out.
+ *
+ * Differs from Linux, where boot clears what it frees: a machine's whole RAM need not exist.
+ */
+function clear_at_first(k: Kernel, pfn: pfn_t, order: number): void {
+  const { init_on } = k;
+  const end = pfn + (1 << order);
+  if (init_on.handed_out.length < end) {
+    const more = new Uint8Array(Math.max(end, 2 * init_on.handed_out.length));
+    more.set(init_on.handed_out);
+    init_on.handed_out = more;
+  }
+  for (let page = pfn; page < end; page++) {
+    if (init_on.handed_out[page] === 1) continue;
+    init_on.handed_out[page] = 1;
+    kernel_init_pages(k, page, 0);
+  }
+}
+
 /** Makes a block the caller's: one reference, a compound page if asked for. */
 export function prep_new_page(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, alloc_flags: number): void {
   const m = section_map(k.mm, pfn);
@@ -77,7 +98,8 @@ export function prep_new_page(k: Kernel, pfn: pfn_t, order: number, gfp: gfp_t, 
   m[i + PG_PRIVATE_HI] = 0;
   m[i + PG_REFCOUNT] = 1;
   const { init_on } = k;
-  if (!init_on.init_on_free && (init_on.init_on_alloc || (gfp & __GFP_ZERO) !== 0)) kernel_init_pages(k, pfn, order);
+  if (init_on.init_on_free) clear_at_first(k, pfn, order);
+  else if (init_on.init_on_alloc || (gfp & __GFP_ZERO) !== 0) kernel_init_pages(k, pfn, order);
   if (order !== 0 && (gfp & __GFP_COMP) !== 0) prep_compound_page(k, pfn, order, COMPOUND_PAGE_DTOR);
   m[i + PG_LRU_NEXT] = (alloc_flags & ALLOC_NO_WATERMARKS) !== 0 ? PFMEMALLOC : 0;
   m[i + PG_LRU_NEXT_HI] = 0;
@@ -130,8 +152,10 @@ function prepare_odd_page(k: Kernel, m: Int32Array, i: number, pfn: pfn_t, order
   const flags = m[i + PG_FLAGS]!;
   if ((flags & (1 << PG_mlocked)) !== 0) {
     m[i + PG_FLAGS] = flags & ~(1 << PG_mlocked);
-    __mod_zone_page_state(k, page_zone(k, pfn), NR_MLOCK, -(1 << order));
-    __count_vm_events(k, UNEVICTABLE_PGCLEARED, 1 << order);
+    // What is no compound page has one page that could be marked.
+    const nr_pages = (flags & HEAD) !== 0 ? m[i + PAGE_WORDS + PG1_COMPOUND_NR]! : 1;
+    __mod_zone_page_state(k, page_zone(k, pfn), NR_MLOCK, -nr_pages);
+    __count_vm_events(k, UNEVICTABLE_PGCLEARED, nr_pages);
   }
   if ((flags & (1 << PG_hwpoison)) === 0 || order !== 0) return true;
   if ((k.page_alloc.static_keys & KEY_MEMCG_KMEM) !== 0) __memcg_kmem_uncharge_page(k, pfn, order);

@@ -43,7 +43,7 @@ import {
   Z_NR_ISOLATE_PAGEBLOCK,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { hard_lockup } from '../lib/bug.ts';
+import { hard_lockup, soft_lockup } from '../lib/bug.ts';
 import { trace_mm_page_pcpu_drain } from '../trace/events/kmem.ts';
 import { explain, explain_pcp, explaining } from '../trace/explain.ts';
 import { __free_one_page, FPI_NONE, free_one_page } from './buddy.ts';
@@ -303,9 +303,11 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
   free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
 }
 
-/** A batch of pages goes back. */
-export function drain_zone_pages(k: Kernel, zone: Zone, c: ZoneCpu): void {
-  free_pcppages_bulk(k, zone, c.words[c.base + PCP_BATCH]!, c, 0);
+/** Takes a batch off the lists that the CPU which runs has of a zone. */
+export function drain_zone_pages(k: Kernel, zone: Zone, cpu: number): void {
+  const c = zone_cpu(k, zone, cpu);
+  const to_drain = Math.min(c.pcp[PCP_COUNT]!, c.pcp[PCP_BATCH]!);
+  if (to_drain > 0) free_pcppages_bulk(k, zone, to_drain, c, 0);
 }
 
 /** Empties a CPU's lists of a zone. */
@@ -314,6 +316,8 @@ export function drain_pages_zone(k: Kernel, cpu: number, zone: Zone): void {
   const w = c.words;
   for (let count = w[c.base + PCP_COUNT]!; count > 0; ) {
     const to_drain = Math.min(count, w[c.base + PCP_BATCH]! << CONFIG_PCP_BATCH_SCALE_MAX);
+    // A damaged batch: nothing is drained, for ever.
+    if (to_drain <= 0) soft_lockup(k);
     free_pcppages_bulk(k, zone, to_drain, c, 0);
     count -= to_drain;
   }

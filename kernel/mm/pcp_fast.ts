@@ -79,7 +79,9 @@ export function alloc_from_pcplist(k: Kernel, gfp: gfp_t, order: number, nid: ni
   const migratetype = (gfp >>> 3) & 3;
   const z = c.zone_words;
   let usable = (z[Z_VM_STAT]! - z[Z_NR_RESERVED_HIGHATOMIC]! - (1 << order)) | 0;
-  if (migratetype !== MIGRATE_MOVABLE || state.alloc_cma === 0) usable = (usable - z[Z_NR_FREE_CMA_PAGES]!) | 0;
+  if (state.alloc_cma !== 0 && migratetype !== MIGRATE_MOVABLE && z[Z_NR_FREE_CMA_PAGES]! > 0) {
+    usable = (usable - z[Z_NR_FREE_CMA_PAGES]!) | 0;
+  }
   const mark = (z[Z_WATERMARK + 2 * WMARK_LOW]! + z[Z_WATERMARK_BOOST]!) | 0;
   if (usable < ((mark + z[(Z_LOWMEM_RESERVE + 2 * highest_zoneidx) & 31]!) | 0)) return -1;
   if ((z[Z_FLAGS]! & (1 << ZONE_BOOSTED_WATERMARK)) !== 0) return -1;
@@ -87,7 +89,7 @@ export function alloc_from_pcplist(k: Kernel, gfp: gfp_t, order: number, nid: ni
 
   const w = c.pcp;
   let pindex = ((order << 1) + order + migratetype) | 0;
-  if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (migratetype & MIGRATE_MOVABLE);
+  if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (migratetype === MIGRATE_MOVABLE ? 1 : 0);
   // The mask only says how large it can be.
   const head = (PCP_LISTS + (pindex << 2)) & 63;
   const hi = w[head + 1]!;
@@ -186,7 +188,7 @@ export function free_to_pcplist(k: Kernel, pfn: pfn_t, order: number, m: Int32Ar
   const list = migratetype < MIGRATE_PCPTYPES ? migratetype : MIGRATE_MOVABLE;
   let pindex = ((order << 1) + order + list) | 0;
   if (order !== 0) {
-    if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (list & MIGRATE_MOVABLE);
+    if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (list === MIGRATE_MOVABLE ? 1 : 0);
     // Small blocks of more than a page that only pile up make for fragmentation: all goes back.
     else if ((w[PCP_FREE_FACTOR]! & 0xffff) !== 0) return false;
     const f = state.maps_f64[pfn >>> 15]!;

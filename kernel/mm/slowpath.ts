@@ -29,7 +29,8 @@ import { in_interrupt, in_serving_softirq, in_task } from '../sched/preempt.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { PF_DUMPCORE, PF_MEMALLOC } from '../sched/task.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
-import { explain, explain_call, explaining } from '../trace/explain.ts';
+import { explain, explain_call, explain_give_up, explaining } from '../trace/explain.ts';
+import type { GiveUp } from '../trace/explain_step.ts';
 import { alloc_context } from './alloc_context.ts';
 import {
   __alloc_pages_direct_compact,
@@ -92,6 +93,11 @@ class slow_request {
   }
 }
 
+function give_up(k: Kernel, why: GiveUp): typeof NOPAGE {
+  if (explaining(k)) explain_give_up(k, 'give_up', why);
+  return NOPAGE;
+}
+
 /** One wake-up for each node. */
 function wake_all_kswapds(k: Kernel, order: number, gfp: gfp_t, ac: alloc_context): void {
   const { reclaim } = k.page_alloc;
@@ -150,6 +156,15 @@ function* __alloc_pages_cpuset_fallback(k: Kernel, r: slow_request, alloc_flags:
   return pfn >= 0 ? pfn : yield* get_page_sleeping(k, r.gfp, r.order, alloc_flags, r.ac);
 }
 
+/** Why nobody is killed for the request: it would not help, or the caller has another way. */
+function no_oom(k: Kernel, { gfp, ac, costly_order }: slow_request): GiveUp | null {
+  if ((k.current.flags & PF_DUMPCORE) !== 0) return 'dumpcore';
+  if (costly_order) return 'costly';
+  if ((gfp & __GFP_RETRY_MAYFAIL) !== 0) return 'retry_mayfail';
+  if (ac.highest_zoneidx < ZONE_NORMAL) return 'lowmem';
+  return (gfp & __GFP_THISNODE) !== 0 ? 'thisnode' : null;
+}
+
 /** The OOM killer, where killing someone would help this request. */
 function* __alloc_pages_may_oom(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const { oom_lock } = k.page_alloc;
@@ -171,8 +186,11 @@ function* oom_locked(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const last = (gfp | __GFP_HARDWALL) & ~__GFP_DIRECT_RECLAIM;
   const pfn = yield* get_page_sleeping(k, last, order, ALLOC_WMARK_HIGH | ALLOC_CPUSET, ac);
   if (pfn >= 0) return pfn;
-  if ((k.current.flags & PF_DUMPCORE) !== 0 || r.costly_order) return NOPAGE;
-  if ((gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)) !== 0 || ac.highest_zoneidx < ZONE_NORMAL) return NOPAGE;
+  const why = no_oom(k, r);
+  if (why !== null) {
+    if (explaining(k)) explain_give_up(k, 'no_oom', why);
+    return NOPAGE;
+  }
   const nofail = (gfp & __GFP_NOFAIL) !== 0;
   if (explaining(k)) explain_call(k, 'oom');
   const killed = yield* answer_of(k.page_alloc.reclaim?.out_of_memory(k, ac, gfp, order) ?? false);
@@ -188,9 +206,9 @@ function* first_attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   if (explaining(k)) explain(k, { code: 'slowpath', gfp, alloc_flags: r.alloc_flags });
   ac.zones = zones_of(k, ac);
   first_zones_zonelist(ac);
-  if (ac.preferred >= ac.zones.length) return NOPAGE;
+  if (ac.preferred >= ac.zones.length) return give_up(k, 'no_zones');
   if (cpusets_insane_config(k) && (gfp & __GFP_HARDWALL) !== 0) {
-    if (first_zone_of(ac.zones, k.current.mems_allowed) >= ac.zones.length) return NOPAGE;
+    if (first_zone_of(ac.zones, k.current.mems_allowed) >= ac.zones.length) return give_up(k, 'no_zones');
   }
   if ((r.alloc_flags & ALLOC_KSWAPD) !== 0) wake_all_kswapds(k, order, gfp, ac);
   const pfn = yield* get_page_sleeping(k, gfp, order, r.alloc_flags, ac);
@@ -202,8 +220,10 @@ function* first_attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const compacted = yield* __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, INIT_COMPACT_PRIORITY, state);
   if (compacted >= 0) return compacted;
   if (r.costly_order && (gfp & __GFP_NORETRY) !== 0) {
-    if (state.compact_result === COMPACT_SKIPPED || state.compact_result === COMPACT_DEFERRED) return NOPAGE;
-    if ((gfp & __GFP_THISNODE) !== 0) return NOPAGE;
+    if (state.compact_result === COMPACT_SKIPPED || state.compact_result === COMPACT_DEFERRED) {
+      return give_up(k, 'costly_compaction');
+    }
+    if ((gfp & __GFP_THISNODE) !== 0) return give_up(k, 'thisnode');
     state.compact_priority = INIT_COMPACT_PRIORITY;
   }
   return RETRY;
@@ -225,14 +245,15 @@ function* next_attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   }
   let pfn = yield* get_page_sleeping(k, gfp, order, r.alloc_flags, ac);
   if (pfn >= 0) return pfn;
-  if (!r.can_direct_reclaim || (k.current.flags & PF_MEMALLOC) !== 0) return NOPAGE;
+  if (!r.can_direct_reclaim) return give_up(k, 'no_direct_reclaim');
+  if ((k.current.flags & PF_MEMALLOC) !== 0) return give_up(k, 'memalloc');
 
   pfn = yield* __alloc_pages_direct_reclaim(k, gfp, order, r.alloc_flags, ac, state);
   if (pfn >= 0) return pfn;
   pfn = yield* __alloc_pages_direct_compact(k, gfp, order, r.alloc_flags, ac, state.compact_priority, state);
   if (pfn >= 0) return pfn;
-  if ((gfp & __GFP_NORETRY) !== 0) return NOPAGE;
-  if (r.costly_order && (!r.can_compact || (gfp & __GFP_RETRY_MAYFAIL) === 0)) return NOPAGE;
+  if ((gfp & __GFP_NORETRY) !== 0) return give_up(k, 'noretry');
+  if (r.costly_order && (!r.can_compact || (gfp & __GFP_RETRY_MAYFAIL) === 0)) return give_up(k, 'costly');
   if (yield* should_reclaim_retry(k, order, ac, r.alloc_flags, state)) return RETRY;
   if (state.did_some_progress > 0 && r.can_compact && should_compact_retry(k, ac, order, r.alloc_flags, state)) {
     return RETRY;
@@ -243,7 +264,7 @@ function* next_attempt(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   if (pfn >= 0) return pfn;
   const spent = (r.alloc_flags & ALLOC_OOM) !== 0 || (gfp & __GFP_NOMEMALLOC) !== 0;
   if (k.current.oom_victim && spent) return NOPAGE;
-  if (state.did_some_progress === 0) return NOPAGE;
+  if (state.did_some_progress === 0) return give_up(k, 'no_progress');
   state.no_progress_loops = 0;
   return k.page_alloc.reclaim === null ? NOPAGE : RETRY;
 }
@@ -253,6 +274,7 @@ function* retry_nofail(k: Kernel, r: slow_request): Sleeping<pfn_t> {
   const { gfp } = r;
   warn_once_gfp(k, (k.current.flags & PF_MEMALLOC) !== 0, gfp, '5375 __alloc_pages_slowpath');
   warn_once_gfp(k, r.costly_order, gfp, '5383 __alloc_pages_slowpath');
+  if (explaining(k)) explain(k, { code: 'nofail' });
   const pfn = yield* __alloc_pages_cpuset_fallback(k, r, ALLOC_MIN_RESERVE);
   if (pfn >= 0) return pfn;
   // Differs from Linux, which goes on for ever: with no one to free memory, nothing can change.
@@ -285,8 +307,11 @@ export function* __alloc_pages_slowpath(k: Kernel, gfp: gfp_t, order: number, fa
   const both = __GFP_ATOMIC | __GFP_DIRECT_RECLAIM;
   if (WARN_ONCE(k, (gfp & both) === both, 'mm/page_alloc.c:5118 __alloc_pages_slowpath')) gfp &= ~__GFP_ATOMIC;
   let pfn: pfn_t;
-  do pfn = yield* attempt(k, new slow_request(k, gfp, order, ac));
-  while (pfn === RESTART);
+  for (;;) {
+    pfn = yield* attempt(k, new slow_request(k, gfp, order, ac));
+    if (pfn !== RESTART) break;
+    if (explaining(k)) explain(k, { code: 'restart' });
+  }
   if (pfn < 0) warn_alloc(k, gfp, ac.nodemask, `page allocation failure: order:${order}`);
   return pfn;
 }

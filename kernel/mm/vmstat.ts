@@ -1,15 +1,12 @@
 // Counters of zones and nodes (Linux: mm/vmstat.c). Each CPU collects changes in a small diff of its own and hands
 // them on to the zone or node once they pass the stat threshold. The diffs and thresholds lie in the per-cpu areas.
-//
-// The rounds that hand them on every second are vmstat_shepherd.ts.
+// Handing on what is below it: vmstat_update.ts.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { cpumask_of_node } from '../arch/x86/numa.ts';
 import {
-  NR_VM_NODE_STAT_ITEMS,
   NR_VM_NUMA_EVENT_ITEMS,
-  NR_VM_ZONE_STAT_ITEMS,
   NUMA_FOREIGN,
   NUMA_HIT,
   NUMA_LOCAL,
@@ -34,16 +31,15 @@ const CHUNK = 2 ** RAM_CHUNK_SHIFT;
 const STAT_THRESHOLD = per_cpu_zonestat.offset.stat_threshold;
 const NUMA_EVENT = per_cpu_zonestat.offset.vm_numa_event;
 const NODE_THRESHOLD = per_cpu_nodestat.offset.stat_threshold;
-const NODE_DIFF = per_cpu_nodestat.offset.vm_node_stat_diff;
 
 /** An s8 in RAM. */
-const s8 = (k: Kernel, pa: phys_addr_t): number => (k.hw.ram.u8(pa) << 24) >> 24;
+export const s8 = (k: Kernel, pa: phys_addr_t): number => (k.hw.ram.u8(pa) << 24) >> 24;
 
 const zonestats = (k: Kernel, zone: Zone, cpu: number): phys_addr_t => per_cpu_ptr(k, zone.per_cpu_zonestats, cpu);
 const nodestats = (k: Kernel, pgdat: PgData, cpu: number): phys_addr_t => per_cpu_ptr(k, pgdat.per_cpu_nodestats, cpu);
 
 /** Adds to the zone's counter and to the sum over all zones. */
-function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: number): void {
+export function zone_page_state_add(k: Kernel, x: number, zone: Zone, item: number): void {
   zone.add_vm_stat(item, x);
   k.mm.vm_zone_stat[item]! += x;
 }
@@ -124,37 +120,6 @@ export function zone_statistics(k: Kernel, preferred_zone: Zone, zone: Zone, nr_
   __count_numa_events(k, zone, hit ? NUMA_HIT : NUMA_MISS, nr_account);
   if (!hit) __count_numa_events(k, preferred_zone, NUMA_FOREIGN, nr_account);
   __count_numa_events(k, zone, zone.nid === numa_node_id(k) ? NUMA_LOCAL : NUMA_OTHER, nr_account);
-}
-
-/** Hands one CPU's diffs on to zones and nodes. @returns the zones of which it had any */
-export function refresh_cpu_vm_stats(k: Kernel, cpu: number): Set<Zone> {
-  const { ram } = k.hw;
-  const changed = new Set<Zone>();
-  for (const zone of for_each_populated_zone(k)) {
-    const stats = zonestats(k, zone, cpu);
-    for (let item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
-      const diff = s8(k, stats + item);
-      if (diff === 0) continue;
-      ram.set_u8(stats + item, 0);
-      zone_page_state_add(k, diff, zone, item);
-      changed.add(zone);
-    }
-  }
-  for (const pgdat of for_each_online_pgdat(k)) {
-    const stats = nodestats(k, pgdat, cpu) + NODE_DIFF;
-    for (let item = 0; item < NR_VM_NODE_STAT_ITEMS; item++) {
-      const diff = s8(k, stats + item);
-      if (diff === 0) continue;
-      ram.set_u8(stats + item, 0);
-      pgdat.add_vm_stat(item, diff);
-    }
-  }
-  return changed;
-}
-
-/** Of all CPUs. Here once boot is done, so that files agree with lists; then every second: vmstat_shepherd.ts. */
-export function vmstat_update(k: Kernel): void {
-  for (const cpu of for_each_online_cpu(k)) refresh_cpu_vm_stats(k, cpu);
 }
 
 export function fold_vm_zone_numa_events(k: Kernel, zone: Zone): void {

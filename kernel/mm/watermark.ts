@@ -8,6 +8,7 @@ import { PAGE_SHIFT } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_warn } from '../lib/printk.ts';
 import { khugepaged_min_free_kbytes_update } from './khugepaged.ts';
+import type { PgData } from './mmzone.ts';
 import { for_each_online_pgdat, for_each_zone } from './mmzone_iter.ts';
 import { zone_pcp_update } from './pageset.ts';
 import { refresh_zone_stat_thresholds } from './vmstat.ts';
@@ -121,17 +122,22 @@ export function setup_per_zone_wmarks(k: Kernel): void {
   for (const zone of for_each_zone(k)) zone_pcp_update(k, zone, 0);
 }
 
-/** Node reclaim spares this much of a node's page cache and slab. */
-export function setup_node_reclaim_ratios(k: Kernel): void {
-  const { sysctl_min_unmapped_ratio, sysctl_min_slab_ratio } = k.watermark;
+/** So much of each zone, in percent; over all zones of a node. */
+const share_of_zones = (pgdat: PgData, percent: number): number =>
+  pgdat.node_zones.reduce((sum, { managed_pages }) => sum + Math.floor((managed_pages * percent) / 100), 0);
+
+/** Node reclaim spares this much of a node's page cache. */
+export function setup_min_unmapped_ratio(k: Kernel): void {
+  const { sysctl_min_unmapped_ratio } = k.watermark;
   for (const pgdat of for_each_online_pgdat(k)) {
-    pgdat.min_unmapped_pages = 0;
-    pgdat.min_slab_pages = 0;
-    for (const zone of pgdat.node_zones) {
-      pgdat.min_unmapped_pages += Math.floor((zone.managed_pages * sysctl_min_unmapped_ratio) / 100);
-      pgdat.min_slab_pages += Math.floor((zone.managed_pages * sysctl_min_slab_ratio) / 100);
-    }
+    pgdat.min_unmapped_pages = share_of_zones(pgdat, sysctl_min_unmapped_ratio);
   }
+}
+
+/** And this much of its slab. */
+export function setup_min_slab_ratio(k: Kernel): void {
+  const { sysctl_min_slab_ratio } = k.watermark;
+  for (const pgdat of for_each_online_pgdat(k)) pgdat.min_slab_pages = share_of_zones(pgdat, sysctl_min_slab_ratio);
 }
 
 /** Context: postcore_initcall, all CPUs up. */
@@ -140,6 +146,9 @@ export function init_per_zone_wmark_min(k: Kernel): void {
   setup_per_zone_wmarks(k);
   refresh_zone_stat_thresholds(k);
   setup_per_zone_lowmem_reserve(k);
-  if (k.config.NUMA) setup_node_reclaim_ratios(k);
+  if (k.config.NUMA) {
+    setup_min_unmapped_ratio(k);
+    setup_min_slab_ratio(k);
+  }
   khugepaged_min_free_kbytes_update(k);
 }

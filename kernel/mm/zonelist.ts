@@ -160,6 +160,10 @@ function build_zonelists(k: Kernel, pgdat: PgData): void {
   const local_node = pgdat.node_id;
   if (!k.config.NUMA) {
     build_zonelist(k, pgdat, ZONELIST_FALLBACK, flat_node_order(k, local_node));
+    // There is no other list then: __GFP_THISNODE leads to this one.
+    const { views } = k.zonelists;
+    const first = local_node * MAX_ZONELISTS * 4;
+    for (let i = first; i <= first + ZONE_MOVABLE; i++) views[i + ZONELIST_NOFALLBACK * 4] = views[i]!;
     return;
   }
   const { node_load } = k.zonelists;
@@ -184,7 +188,7 @@ function build_zonelists(k: Kernel, pgdat: PgData): void {
 function zonelist_lines(k: Kernel): string[] {
   const lines: string[] = [];
   for (const pgdat of for_each_online_pgdat(k)) {
-    for (let list = 0; list < MAX_ZONELISTS; list++) {
+    for (let list = 0; list < (k.config.NUMA ? MAX_ZONELISTS : 1); list++) {
       for (const zone of pgdat.node_zones) {
         if (!zone.populated) continue;
         const refs = [...for_each_zone_zonelist(k, pgdat.node_id, list, zone.idx)];

@@ -32,7 +32,7 @@ import { page_zone, set_page_count } from '../mm/page.ts';
 import { set_pageblock_migratetype } from '../mm/pageblock.ts';
 import { setup_per_cpu_pageset } from '../mm/pageset.ts';
 import { setup_per_cpu_areas } from '../mm/percpu.ts';
-import { vmstat_update } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { init_per_zone_wmark_min } from '../mm/watermark.ts';
 import { build_all_zonelists } from '../mm/zonelist.ts';
 import type { Test, TestDisk } from './env.ts';

@@ -3,8 +3,8 @@
 import { __GFP_NOWARN, GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../include/gfp_types.ts';
 import { MIGRATE_CMA, MIGRATE_MOVABLE, NR_FREE_CMA_PAGES, NR_FREE_PAGES } from '../include/mmzone.ts';
 import { SZ_1M } from '../include/types.ts';
-import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ } from '../lib/kunit.ts';
-import { alloc_contig_range, free_contig_range } from '../mm/alloc_contig.ts';
+import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_FALSE, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
+import { cma_alloc, cma_release } from '../mm/cma_alloc.ts';
 import { __rmqueue } from '../mm/fallback.ts';
 import { ALLOC_CMA } from '../mm/internal.ts';
 import { __alloc_pages, __free_pages } from '../mm/page_alloc.ts';
@@ -83,17 +83,29 @@ export const cma_suite: Suite = {
       const back = zone_page_state_snapshot(k, zone, NR_FREE_CMA_PAGES);
       KUNIT_EXPECT_EQ(test, 'all back', [back, pages_of_type(k, zone, MIGRATE_CMA)], [zone.cma_pages, zone.cma_pages]);
     }),
-    // As cma_alloc() does: a range out of the area, and back.
-    KUNIT_CASE('contig', (test) => {
+    // A range out of the area, and back.
+    KUNIT_CASE('alloc_and_release', (test) => {
       const k = running(test, nodes_of(1, 128), machine);
       const zone = zone_of(k, 0, 'DMA32');
-      const start = k.cma.cma_areas[0]!.base_pfn + 100;
+      const area = k.cma.cma_areas[0]!;
       const free = (): number => zone_page_state_snapshot(k, zone, NR_FREE_CMA_PAGES);
       const before = free();
-      KUNIT_EXPECT_EQ(test, 'result', alloc_contig_range(k, start, start + 700, MIGRATE_CMA), 0);
-      KUNIT_EXPECT_EQ(test, 'free CMA pages less', before - free(), 700);
-      KUNIT_EXPECT_EQ(test, 'pageblock', get_pageblock_migratetype(k, start), MIGRATE_CMA);
-      free_contig_range(k, start, 700);
+      KUNIT_EXPECT_EQ(test, 'from the start', cma_alloc(k, area, 100, 0, true), area.base_pfn);
+      const pfn = cma_alloc(k, area, 700, 0, true);
+      KUNIT_EXPECT_EQ(test, 'what follows', pfn, area.base_pfn + 100);
+      KUNIT_EXPECT_EQ(test, 'free CMA pages less', before - free(), 800);
+      KUNIT_EXPECT_EQ(test, 'pageblock', get_pageblock_migratetype(k, pfn), MIGRATE_CMA);
+      KUNIT_EXPECT_EQ(test, 'aligned', cma_alloc(k, area, 1, 9, true), area.base_pfn + 1024);
+      KUNIT_EXPECT_EQ(test, 'too much', cma_alloc(k, area, area.count, 0, true), -1);
+      KUNIT_EXPECT_FALSE(test, 'not of the area', cma_release(k, area, area.base_pfn - 1, 1));
+      KUNIT_EXPECT_TRUE(test, 'of the area', cma_release(k, area, pfn, 700));
+      KUNIT_EXPECT_EQ(test, 'again', cma_alloc(k, area, 700, 0, true), pfn);
+      for (const [start, count] of [
+        [area.base_pfn, 800],
+        [area.base_pfn + 1024, 1],
+      ] as const) {
+        cma_release(k, area, start, count);
+      }
       drain_all_pages(k, null);
       KUNIT_EXPECT_EQ(test, 'free CMA pages', free(), before);
       KUNIT_EXPECT_EQ(test, 'outside of the area', get_pageblock_migratetype(k, BASE), MIGRATE_MOVABLE);

@@ -43,7 +43,8 @@ import {
   throttle_direct_reclaim,
 } from '../mm/throttle.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
-import { vmstat_update, zone_stat_threshold } from '../mm/vmstat.ts';
+import { zone_stat_threshold } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { charge, jiffies } from '../sched/clock.ts';
 import { cond_resched } from '../sched/core.ts';
 import { user_mode_thread } from '../sched/fork.ts';

@@ -50,7 +50,7 @@ import {
   lru_note_cost,
   mark_page_lazyfree,
 } from '../mm/swap.ts';
-import { vmstat_update } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { workingset_eviction, workingset_refault } from '../mm/workingset.ts';
 import { switch_to_cpu } from '../mm/zone_cpu.ts';
 import { nodes_of, running } from './allocator.ts';

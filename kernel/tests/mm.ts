@@ -33,7 +33,7 @@ import { folio_referenced, try_to_unmap } from '../mm/rmap.ts';
 import { folio_put, lru_add_drain } from '../mm/swap.ts';
 import { user_read, user_translate, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
-import { vmstat_update } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { kthread_run } from '../sched/kthread.ts';
 import { run } from '../sched/run.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';

@@ -30,7 +30,7 @@ import { oom_badness } from '../mm/oom_badness.ts';
 import { drain_all_pages } from '../mm/pcp.ts';
 import { lru_add_drain } from '../mm/swap.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
-import { vmstat_update } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { jiffies } from '../sched/clock.ts';
 import { exit_to_user_mode } from '../sched/fork.ts';
 import { run } from '../sched/run.ts';

@@ -49,7 +49,8 @@ import {
 import { user_write } from '../mm/uaccess.ts';
 import { pt_walk } from '../mm/user_pgtable.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
-import { global_node_page_state, global_zone_page_state, vmstat_update } from '../mm/vmstat.ts';
+import { global_node_page_state, global_zone_page_state } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { switch_to_cpu } from '../mm/zone_cpu.ts';
 import type { Suite, Test, TestMachine } from './env.ts';
 import {

@@ -62,7 +62,8 @@ import { folio_add_lru, folio_put, lru_add_drain, lru_add_drain_all } from '../m
 import { si_swapinfo } from '../mm/swapfile.ts';
 import { user_read, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
-import { global_node_page_state, vmstat_update } from '../mm/vmstat.ts';
+import { global_node_page_state } from '../mm/vmstat.ts';
+import { vmstat_update } from '../mm/vmstat_update.ts';
 import { cond_resched } from '../sched/core.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { nodes_of, running } from './allocator.ts';

@@ -1,7 +1,7 @@
 // What tracing keeps (Linux: kernel/trace/trace.c global_trace).
 
 import { NR_TRACE_EVENTS } from './event.ts';
-import type { Step } from './explain.ts';
+import type { Step } from './explain_step.ts';
 import type { RingBuffer } from './ring_buffer.ts';
 
 /** TRACE_BUF_SIZE_DEFAULT */

@@ -21,6 +21,8 @@ describe('what cannot be measured', () => {
     [['walk'], "cannot measure 'walk'; what can be measured: boot, alloc"],
     [['boot', '--runs', '0'], "--runs is a number from 1 to 1000, found '0'"],
     [['boot', '--runs', 'x'], "--runs is a number from 1 to 1000, found 'x'"],
+    [['alloc', '--firmware', 'none'], '--firmware is not for bench alloc'],
+    [['boot', '--linux', 'true'], '--linux is not for bench boot'],
     [[], 'needs boot|alloc'],
   ])('%j', async (argv, text) => {
     const output = new Captured();

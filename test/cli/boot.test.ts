@@ -89,7 +89,10 @@ describe('--json', () => {
 
   it('has the fields that docs/json.md describes, and no others', async () => {
     const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
-    const heads = page.split('\n').filter((line) => line.startsWith('| `'));
+    const heads = page
+      .slice(0, page.indexOf('## Steps'))
+      .split('\n')
+      .filter((line) => line.startsWith('| `'));
     const described = heads.flatMap((line) => [...line.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name));
     const { out } = await boot(
       '--json',
@@ -102,6 +105,18 @@ describe('--json', () => {
       'GFP_KERNEL',
     );
     expect(Object.keys(JSON.parse(out)).sort()).toEqual(described.sort());
+  });
+
+  it('has steps as docs/json.md describes them', () => {
+    const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
+    const rows = [...page.slice(page.indexOf('## Steps')).matchAll(/^\| `(\w+)` \| (.*) \|$/gm)];
+    const text = readFileSync(new URL('../../kernel/trace/explain_step.ts', import.meta.url), 'utf8');
+    const steps = text.slice(text.indexOf('export type Step'));
+    const codes = [...steps.matchAll(/code: '(\w+)'/g)].map(([, code]) => code!);
+    expect(codes.length).toBeGreaterThan(25);
+    expect(rows.map(([, code]) => code).sort()).toEqual(codes.sort());
+    const fields = [...text.matchAll(/readonly (\w+):/g)].map(([, name]) => name!);
+    for (const name of fields) expect([name, page.includes(`\`${name}\``)]).toEqual([name, true]);
   });
 
   it('has the panic, and the log up to it', async () => {
@@ -131,12 +146,67 @@ describe('--explain', () => {
     expect(out).toContain(`pfn=0x${pfn} order=2 migratetype=0 gfp_flags=GFP_KERNEL|__GFP_COMP\n`);
   });
 
+  it('a request that the kernel does not survive is told as far as it went, and no other follows', async () => {
+    const { code, out, err } = await boot(
+      ...['--json', '-m', '256M', '--explain', '~0,order=10', '--explain', 'GFP_ATOMIC', '--cat', '/proc/vmstat'],
+    );
+    const { panic, explained, zones } = JSON.parse(out);
+    expect([code, err]).toEqual([1, `Kernel panic - not syncing: ${panic}\n`]);
+    expect(panic).toBe('System is deadlocked on memory');
+    expect(explained.map(({ request }: { request: string }) => request)).toEqual(['~0,order=10']);
+    expect(explained[0].steps.length).toBeGreaterThan(5);
+    expect(zones.length).toBeGreaterThan(1);
+  });
+
   it('gives steps as data', async () => {
     const { out } = await boot('--json', '-m', '256M', '--explain', 'GFP_ATOMIC', '--explain', '0,order=10,node=0');
     const { explained } = JSON.parse(out);
     expect(explained.map(({ request }: { request: string }) => request)).toEqual(['GFP_ATOMIC', '0,order=10,node=0']);
-    expect(explained[1].steps[0]).toMatchObject({ code: 'request', gfp: 0, order: 10, nid: 0 });
+    expect(explained[1].steps[0]).toEqual({
+      ...{ code: 'request', gfp: '0', order: 10, nid: 0, highest_zoneidx: 'Normal', migratetype: 'Unmovable' },
+      zones: [
+        { nid: 0, zone: 'DMA32' },
+        { nid: 0, zone: 'DMA' },
+      ],
+    });
+    const steps = new Map(explained[1].steps.map((step: { code: string }) => [step.code, step]));
+    expect(steps.get('walk')).toEqual({ code: 'walk', alloc_flags: 'ALLOC_WMARK_LOW' });
+    expect(steps.get('watermark')).toMatchObject({ zone: 'DMA32', level: 'low', largest: 10 });
+    expect(steps.get('fallback_order')).toMatchObject({ migratetype: 'Movable' });
+    expect(steps.get('steal')).toMatchObject({ before: ['Movable', 'Movable'], after: ['Unmovable', 'Unmovable'] });
     expect(explained[1].steps.at(-1)).toMatchObject({ code: 'result', order: 10 });
+  });
+
+  it('is over with a panic, and tells the requests up to it', async () => {
+    const asked = ['GFP_KERNEL', 'GFP_KERNEL|__GFP_NOFAIL,order=10', 'GFP_ATOMIC'];
+    const options = [
+      '-m',
+      '256M',
+      '--sysctl',
+      'vm.min_free_kbytes=8000000',
+      ...asked.flatMap((one) => ['--explain', one]),
+    ];
+    const { code, out, err } = await boot(...options);
+    expect([code, err]).toEqual([1, '']);
+    expect(out).toMatch(/\nno page\n\norder 10 (.*\n)*the kernel stops: System is deadlocked on memory\n$/);
+    const data = await boot('--json', ...options);
+    expect([data.code, data.err]).toEqual([1, 'Kernel panic - not syncing: System is deadlocked on memory\n']);
+    const { panic, explained, log } = JSON.parse(data.out);
+    expect(panic).toBe('System is deadlocked on memory');
+    expect(log.at(-1)).toContain('end Kernel panic');
+    expect(explained.map(({ request }: { request: string }) => request)).toEqual(asked.slice(0, 2));
+    expect(explained[0].steps.at(-1)).toEqual({ code: 'result', order: 0, pfn: null });
+    expect(explained[1].steps.at(-1)).toEqual({ code: 'stopped', message: panic });
+  });
+
+  it("says why CMA's pages go first, and when they no longer do", async () => {
+    const { out } = await boot(
+      ...['-m', '256M', '--config', 'recorder', '-append', 'cma=150M'],
+      ...Array.from({ length: 24 }, () => ['--explain', 'GFP_HIGHUSER_MOVABLE,order=10']).flat(),
+    );
+    const told = [...out.matchAll(/: (\d+) of (\d+) free pages are CMA's, (\w+).*\n {6}(\w+) lists/g)];
+    expect(new Set(told.map(([, , , half, from]) => `${half} ${from}`))).toEqual(new Set(['more CMA', 'no Movable']));
+    for (const [, cma, free, half] of told) expect(half === 'more').toBe(Number(cma) > Number(free) >> 1);
   });
 
   it.each([
@@ -144,6 +214,8 @@ describe('--explain', () => {
       'GFP_ATOMC',
       "--explain GFP_ATOMC: 'GFP_ATOMC' is no expression of allocation flags, as in GFP_ATOMIC,order=3,node=0",
     ],
+    ['GFP_ATOMIC,order=-1', "--explain GFP_ATOMIC,order=-1: order is a number from 0 on, found '-1', as in "],
+    ['GFP_ATOMIC, order=3,order = 4', '--explain GFP_ATOMIC, order=3,order = 4: order= is there twice, as in '],
     ['GFP_ATOMIC,3', "--explain GFP_ATOMIC,3: '3' is neither order=N nor node=N, as in GFP_ATOMIC,order=3,node=0"],
   ])('%s is refused', async (request, wanted) => {
     const { code, err } = await boot('-m', '256M', '--explain', request);
@@ -153,20 +225,29 @@ describe('--explain', () => {
 
   it('a node that is not there is said', async () => {
     const { code, err } = await boot('-m', '256M', '--explain', 'GFP_KERNEL,node=7');
-    expect([code, err]).toEqual([1, 'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7\n']);
+    expect([code, err]).toEqual([2, 'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7, the nodes are 0\n']);
   });
 });
 
 describe('--sysctl and --cat', () => {
-  it('files in the order asked for, instead of lists and zones', async () => {
+  it('files in the order asked for, each under its name, instead of lists and zones', async () => {
     const { code, out, err } = await boot(
       ...['-m', '256M', '--sysctl', 'vm.min_free_kbytes=8192', '--sysctl=vm/watermark_scale_factor=20'],
-      ...['--cat', '/proc/sys/vm/watermark_scale_factor', '--cat=/proc/sys/vm/min_free_kbytes', '-append', 'numa=off'],
-      ...['--cat', '/proc/cmdline'],
+      ...['--cat', '/proc/sys/vm/watermark_scale_factor', '--cat=sys/vm/min_free_kbytes', '-append', 'numa=off'],
+      ...['--cat', 'cmdline'],
     );
     expect([code, err]).toEqual([0, '']);
-    expect(out).toMatch(/\n\n20\n8192\nnuma=off\n$/);
+    expect(out.slice(out.indexOf('\n\n==>'))).toBe(
+      '\n\n==> /proc/sys/vm/watermark_scale_factor <==\n20\n\n==> /proc/sys/vm/min_free_kbytes <==\n8192\n' +
+        '\n==> /proc/cmdline <==\nnuma=off\n',
+    );
     expect(out).not.toContain('zones, in pages');
+  });
+
+  it('one file is that file and nothing else; without a / it is one of /proc', async () => {
+    const { code, out, err } = await boot('-m', '256M', '-append', 'numa=off', '--cat', 'cmdline');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/\]? .*\n\nnuma=off\n$/);
   });
 
   it('writes come before reads, and change the zones', async () => {
@@ -183,12 +264,56 @@ describe('--sysctl and --cat', () => {
   });
 
   it.each([
-    ['vm.watermark_scale_factor=3001', 1, '--sysctl vm.watermark_scale_factor=3001: Invalid argument'],
-    ['vm.percpu_pagelist_high_fraction=7', 1, '--sysctl vm.percpu_pagelist_high_fraction=7: Invalid argument'],
-    ['vm.nosuch=1', 1, '--sysctl vm.nosuch=1: No such file or directory'],
-    ['vm.min_free_kbytes', 2, '--sysctl vm.min_free_kbytes: NAME=VALUE is needed, as in vm.min_free_kbytes=20000'],
-  ])('--sysctl %s is refused', async (setting, code, message) => {
-    expect(await boot('-m', '256M', '--sysctl', setting)).toMatchObject({ code, err: `pgdat boot: ${message}\n` });
+    ['vm.min_free_kbytes', 'NAME=VALUE is needed, as in vm.min_free_kbytes=20000'],
+    ['vm.watermark_scale_factor=3001', 'a whole number from 1 to 3000 is needed'],
+    ['vm.min_free_kbytes=-1', 'a whole number from 0 is needed'],
+    ['vm.min_free_kbytes=2147483648', 'a whole number from 0 is needed'],
+    ['vm/min_free_kbytes=20M', 'a whole number from 0 is needed'],
+    ['vm.min_free_kbytes=', 'a whole number from 0 is needed'],
+    ['vm.min_free_kbyte=1', 'no such sysctl, did you mean vm.min_free_kbytes?'],
+    ['frob=1', expect.stringMatching(/^no such sysctl, there are vm\.lowmem_reserve_ratio, vm\.min_free_kbytes, /)],
+    ['vm.swappiness=1', expect.stringMatching(/^Linux has it, pgdat does not; there are vm\.lowmem_reserve_ratio, /)],
+    ['kernel.panic=1', expect.stringMatching(/^Linux has it, pgdat does not; there are /)],
+  ])('--sysctl %s is refused before the machine boots', async (setting, what) => {
+    const { code, out, err } = await boot('-m', '256M', '--sysctl', setting);
+    expect([code, out]).toEqual([2, '']);
+    const head = `pgdat boot: --sysctl ${setting}: `;
+    expect(err.startsWith(head)).toBe(true);
+    expect(err.slice(head.length, -1)).toEqual(what);
+  });
+
+  it('all settings that cannot be are told at once', async () => {
+    const { err } = await boot(
+      '--sysctl',
+      'vm.numa_stat=2',
+      '--sysctl',
+      'vm.dirty_ratio=101',
+      '--sysctl',
+      'vm.numa_stat=1',
+    );
+    expect(err.split('\n').slice(0, -1)).toEqual([
+      'pgdat boot: --sysctl vm.numa_stat=2: a whole number from 0 to 1 is needed',
+      'pgdat boot: --sysctl vm.dirty_ratio=101: a whole number from 0 to 100 is needed',
+    ]);
+  });
+
+  it("values as Linux reads them: any base, what follows a blank is not looked at, and a vector's may be bad", async () => {
+    const { code, out, err } = await boot(
+      ...['-m', '256M', '--sysctl', 'vm.watermark_scale_factor= 0x10 x', '--sysctl', 'vm.lowmem_reserve_ratio=x'],
+      ...['--sysctl', 'vm.stat_refresh=', '--cat', '/proc/sys/vm/watermark_scale_factor'],
+    );
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/\n\n16\n$/);
+  });
+
+  it.each([
+    ['vm.percpu_pagelist_high_fraction=7', 'Invalid argument'],
+    ['vm.dirty_bytes=20000000000000', 'Numerical result out of range'],
+  ])('%s, which only a kernel that runs refuses, is told after the boot', async (setting, why) => {
+    expect(await boot('-m', '256M', '--sysctl', setting)).toMatchObject({
+      code: 1,
+      err: `pgdat boot: --sysctl ${setting}: ${why}\n`,
+    });
   });
 });
 

@@ -86,6 +86,8 @@ const hex = (pfn: number): string => `0x${pfn.toString(16)}`;
 const signed8 = (byte: number): number => (byte << 24) >> 24;
 
 export class AllocatorModel implements Owner {
+  /** Blocks that were taken, and given back. */
+  operations = 0;
   readonly #k: Kernel;
   readonly #zones: Zone[];
   readonly #cpus: number;
@@ -142,6 +144,7 @@ export class AllocatorModel implements Owner {
 
   took(block: Block, request: Request | null): void {
     const { pfn, order } = block;
+    this.operations++;
     const run = this.#run(pfn);
     const id = this.#next_owner++;
     const first = pfn - run.start;
@@ -168,6 +171,7 @@ export class AllocatorModel implements Owner {
   }
 
   gave({ pfn, order, compound }: Block): void {
+    this.operations++;
     const run = this.#run(pfn);
     const first = pfn - run.start;
     const id = run.owner[first]!;

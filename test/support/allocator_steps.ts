@@ -40,7 +40,7 @@ import { page_index, section_map } from '../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../kernel/mm/page_alloc.ts';
 import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/mm/page_isolation.ts';
 import { drain_all_pages, drain_local_pages } from '../../kernel/mm/pcp.ts';
-import { vmstat_update } from '../../kernel/mm/vmstat.ts';
+import { vmstat_update } from '../../kernel/mm/vmstat_update.ts';
 import { switch_to_cpu } from '../../kernel/mm/zone_cpu.ts';
 import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../../kernel/sched/task.ts';
 

@@ -13,6 +13,7 @@ import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
 import { oom_table } from '../../mm/oom_sysctl.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
 import { swap_table } from '../../mm/swap_sysctl.ts';
+import { vmstat_table } from '../../mm/vmstat_update.ts';
 import { vm_table } from '../../mm/watermark_sysctl.ts';
 import { hung_task_table } from '../../sched/hung_task.ts';
 import type { ctl_table } from '../../sysctl.ts';
@@ -26,8 +27,8 @@ const vm_elsewhere: readonly string[] = `
   dirtytime_expire_seconds drop_caches extfrag_threshold hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
   legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
   mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
-  numa_stat numa_zonelist_order overcommit_kbytes overcommit_memory
-  overcommit_ratio page_lock_unfairness stat_interval stat_refresh swappiness
+  numa_zonelist_order overcommit_kbytes overcommit_memory
+  overcommit_ratio page_lock_unfairness stat_interval swappiness
   unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure`
   .trim()
   .split(/\s+/);
@@ -37,30 +38,32 @@ const vm_files: readonly ctl_table[] = [
   ...vm_table,
   ...node_reclaim_table,
   ...writeback_table,
+  ...vmstat_table,
   ...swap_table,
   ...oom_table,
 ];
 
-/** @param path within /proc, such as sys/vm/min_free_kbytes */
-function lookup(path: string): ctl_table | undefined {
-  const [files, directory] = path.startsWith(KERNEL) ? [hung_task_table, KERNEL] : [vm_files, VM];
-  return files.find(({ procname }) => path === directory + procname);
-}
+/** The files that there are, by path: sys/vm/min_free_kbytes. */
+export const sysctl_files: ReadonlyMap<string, ctl_table> = new Map([
+  ...vm_files.map((table) => [`${VM}${table.procname}`, table] as const),
+  ...hung_task_table.map((table) => [`${KERNEL}${table.procname}`, table] as const),
+]);
 
-const is_elsewhere = (path: string): boolean => {
+/** Whether Linux has it and this kernel does not. */
+export const sysctl_is_elsewhere = (path: string): boolean => {
   const [, directory, name] = path.split('/');
   return directory === 'vm' ? vm_elsewhere.includes(name!) : directories_elsewhere.includes(directory!);
 };
 
 /** @returns null: there is no such file */
 export function proc_sys_read(k: Kernel, path: string): string | null {
-  const table = lookup(path);
+  const table = sysctl_files.get(path);
   return table === undefined ? null : table.proc_handler(k, table, null).text;
 }
 
 /** One write() from the start of the file. @returns bytes taken, or -errno */
 export function proc_sys_write(k: Kernel, path: string, text: string): number {
-  const table = lookup(path);
+  const table = sysctl_files.get(path);
   return table === undefined ? -ENOENT : table.proc_handler(k, table, text).taken;
 }
 
@@ -72,7 +75,7 @@ function process_sysctl_arg(k: Kernel, arg: string, val: string | null): number 
   const path = `sys/${param.replaceAll('.', '/')}`;
   const setting = `set sysctl parameter '${param}=${val}`;
   const written = proc_sys_write(k, path, val);
-  if (written === -ENOENT && is_elsewhere(path)) pr_warn(k, `pgdat: sysctl ${param} is not here: no effect`);
+  if (written === -ENOENT && sysctl_is_elsewhere(path)) pr_warn(k, `pgdat: sysctl ${param} is not here: no effect`);
   else if (written === -ENOENT) pr_err(k, `Failed to ${setting}': parameter not found`);
   else if (written < 0) pr_err(k, `Failed to ${setting}': invalid value`);
   else if (written !== val.length) {

@@ -69,6 +69,73 @@ describe('a difference is found in', () => {
   });
 });
 
+describe('a case that cannot be is refused in a line that says where', () => {
+  const good = JSON.stringify(readCaseFile(`${folder}trace-uma.json.gz`).fields.value);
+  type Case = { before: Record<string, never>[]; after: Record<string, never>[]; ops: unknown[]; cpu_nodes: number[] };
+  const problemOf = (change: (value: Case) => void): string | null => {
+    const value = JSON.parse(good) as Case;
+    value.ops = value.ops.slice(0, 20);
+    change(value);
+    return checkCase({ kind: 'alloc', path: 'x.json', name: 'x', fields: new Field(value, '') }, 'none');
+  };
+  const inZone = (values: object) => (value: Case) => void Object.assign(value.before[1]!, values);
+  const ops =
+    (...list: unknown[]) =>
+    (value: Case) => {
+      value.ops = list;
+    };
+  it.each<[string, (value: Case) => void, string]>([
+    ['no zone', (value) => void Object.assign(value, { before: [] }), 'before: wanted a zone at least'],
+    ['a span without end', inZone({ spanned: 2 ** 53 }), 'before[1].spanned: wanted a whole number from 1 to '],
+    ['half a page', inZone({ nr_free_pages: 1.5 }), 'before[1].nr_free_pages: wanted a whole number'],
+    ['a node out of range', inZone({ node: 1024 }), 'before[1].node: wanted a whole number from 0 to 1023, found 1024'],
+    ['a zone out of range', inZone({ index: 9 }), 'before[1].index: wanted a whole number from 0 to 3, found 9'],
+    ['a zone twice', inZone({ index: 0 }), 'before[1]: zone 0:0 is there already'],
+    ['other pageblocks', inZone({ blocks: '1*99999999' }), 'before[1].blocks: 99999999 pageblocks, the zone spans '],
+    ['no pageblocks', inZone({ blocks: 'x' }), 'before[1].blocks: wanted runs such as "1*15 f*2", found "x"'],
+    [
+      'a list of no order',
+      inZone({ free_lists: { '11/1': [] } }),
+      'before[1].free_lists.11/1: wanted ORDER/MIGRATETYPE',
+    ],
+    [
+      'a page frame elsewhere',
+      inZone({ free_lists: { '0/1': [5] } }),
+      'before[1].free_lists.0/1: page frame 5 of order 0 is',
+    ],
+    [
+      'an odd block',
+      inZone({ free_lists: { '1/1': [5121] } }),
+      'before[1].free_lists.1/1: page frame 5121 is not aligned',
+    ],
+    [
+      'a page frame in two blocks',
+      inZone({ free_lists: { '0/1': [5121], '1/1': [5120] } }),
+      'before[1].free_lists.0/1: page frame 5121 is on before[1].free_lists.1/1 already',
+    ],
+    ['a CPU too many', (value) => void value.cpu_nodes.push(0), 'before[0].cpus: 1 of them, and cpu_nodes has 2'],
+    [
+      'a node of no machine',
+      (value) => void Object.assign(value, { cpu_nodes: [7] }),
+      'cpu_nodes[0]: node 7 is not a node of this case',
+    ],
+    [
+      'a zone that comes',
+      (value) => void Object.assign(value.after[0]!, { index: 3 }),
+      'after[0]: zone 0:3 was not there',
+    ],
+    ['a free of no memory', ops(['f', 0, 2 ** 40]), 'ops[0]: page frame 1099511627776 of order 0 is not memory'],
+    ['a request to no node', ops(['a', 0, 0, 0, 1]), 'ops[0]: node 1 is not a node of this case'],
+    ['a request to node 65536', ops(['a', 0, 0, 0, 65536]), 'ops[0]: wanted an allocation or a free'],
+    ['no such letter', ops(['toString', 0]), 'ops[0]: wanted an allocation or a free, found ["toString",0]'],
+    ['no such CPU', ops(['c', 1]), 'ops[0]: wanted a CPU of this case, found 1 in ["c",1]'],
+    ['a range without end', ops(['u', 512, 2 ** 52, 1]), 'ops[0]: wanted pages up to the end of memory of this case'],
+    ['no such zone', ops(['z', 0, 3]), 'ops[0]: wanted a zone of that node of this case, found 3'],
+  ])('%s', (_name, change, problem) => {
+    expect(problemOf(change)?.slice(0, problem.length)).toBe(problem);
+  });
+});
+
 describe('allocation flags in words', () => {
   it.each([
     ['GFP_KERNEL', GFP_KERNEL],

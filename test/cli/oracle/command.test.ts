@@ -48,6 +48,20 @@ describe('pgdat oracle', () => {
     expect(code).toBe(1);
   });
 
+  it('--json is the same as data, and nothing else', async () => {
+    const bad = file('bad-too.json', damaged());
+    const { code, lines, err } = await oracle('--json', bad, good);
+    expect(JSON.parse(lines.join('\n'))).toEqual({
+      cases: [
+        { name: 'uma-256m', file: bad, problem: 'zoneinfo.0 DMA.min: expected 1, found 31' },
+        { name: 'uma-256m', file: good, problem: null },
+      ],
+      passed: 1,
+      failed: 1,
+    });
+    expect([code, err]).toEqual([1, '']);
+  });
+
   it.each<[string, string, unknown, string]>([
     [
       'a broken allocation case',

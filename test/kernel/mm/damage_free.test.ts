@@ -6,19 +6,25 @@ import {
   __GFP_DIRECT_RECLAIM,
   __GFP_DMA,
   __GFP_DMA32,
+  __GFP_MEMALLOC,
   __GFP_MOVABLE,
   __GFP_NOFAIL,
   __GFP_NOWARN,
   __GFP_RECLAIMABLE,
   GFP_KERNEL,
 } from '../../../kernel/include/gfp_types.ts';
-import { PG_reserved } from '../../../kernel/include/page_flags.ts';
+import { MIGRATE_UNMOVABLE, NR_MLOCK } from '../../../kernel/include/mmzone.ts';
+import { PG_mlocked, PG_reserved, ZONES_PGSHIFT_HI } from '../../../kernel/include/page_flags.ts';
+import { UNEVICTABLE_PGCLEARED } from '../../../kernel/include/vm_event_item.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { KernelBug } from '../../../kernel/lib/bug.ts';
+import { move_freepages_block } from '../../../kernel/mm/move_freepages.ts';
 import { page_count, page_index, page_zone, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../../kernel/mm/page_alloc.ts';
 import { pcp_count } from '../../../kernel/mm/pageset.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
+import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
+import { __mod_zone_page_state, zone_page_state_snapshot } from '../../../kernel/mm/vmstat.ts';
 import { drawnAllocator, pagesOnLists } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';
@@ -136,6 +142,24 @@ describe('frees that are wrong, without CONFIG_DEBUG_VM', () => {
     expectWhole(k, before, 1);
   });
 
+  // Sections of 32768 pages: |0 ... |1: free ... X|X ... |, and the pair across the border is freed as one block.
+  test('of too large an order, across the border of two sections: the page beyond it is in use, and stays so', () => {
+    const k = drawnAllocator({ memory: '000', unit: 128 * MiB, config: recorder });
+    for (;;) if (__alloc_pages(k, (GFP & ~__GFP_DIRECT_RECLAIM) | __GFP_MEMALLOC, 0, 0) < 0) break;
+    const border = 2 * 32768;
+    expect([32768, border - 1, border].map((pfn) => page_count(k, pfn))).toEqual([1, 1, 1]);
+    __free_pages(k, 32768, 0);
+    const lines = printed(k).length;
+    __free_pages(k, border - 1, 1);
+    expect(reports(k, lines)).toEqual([
+      ...bad(border, 'nonzero _refcount'),
+      'Disabling lock debugging due to kernel taint',
+    ]);
+    expect(page_count(k, border)).toBe(1);
+    expect(__alloc_pages(k, GFP | __GFP_MEMALLOC, 0, 0)).toBe(32768);
+    expect(__alloc_pages(k, GFP | __GFP_MEMALLOC, 1, 0)).toBe(-1);
+  });
+
   test('of too small an order: what was not freed is lost, as in Linux, and nothing is said', () => {
     const k = machine();
     const before = free(k);
@@ -218,6 +242,23 @@ describe('frees that are wrong, without CONFIG_DEBUG_VM', () => {
     zone.cpus[0]!.pcp[1] = 1000;
     expect(() => drain_all_pages(k, null)).toThrow(KernelBug);
   });
+});
+
+test.each([
+  ['a single page', 0, 0, 1],
+  ['a compound page', 4, __GFP_COMP, 16],
+  ['a block that is none, whose first page speaks for itself alone', 4, 0, 1],
+])('mlocked when it is freed: %s', (_, order, gfp, counted) => {
+  const k = machine();
+  const before = free(k);
+  const pfn = __alloc_pages(k, GFP | gfp, order, 0);
+  words(k, pfn)[0]! |= 1 << PG_mlocked;
+  const zone = page_zone(k, pfn);
+  __mod_zone_page_state(k, zone, NR_MLOCK, counted);
+  __free_pages(k, pfn, order);
+  expect([zone_page_state_snapshot(k, zone, NR_MLOCK), all_vm_events(k)[UNEVICTABLE_PGCLEARED]]).toEqual([0, counted]);
+  expect(zone.vm_stat(NR_MLOCK)).toBe(0);
+  expectWhole(k, before, 0);
 });
 
 describe('CONFIG_DEBUG_VM', () => {
@@ -304,6 +345,26 @@ describe('CONFIG_DEBUG_VM', () => {
     const lines = printed(k).length;
     expect(__alloc_pages(k, GFP, 0, 0)).not.toBe(pfn);
     expect(reports(k, lines).slice(0, 2)).toEqual(bad(pfn, 'non-NULL mapping'));
+  });
+
+  test('a block on the lists of a zone that it is not in', () => {
+    const k = machine(debug_vm);
+    const pfn = __alloc_pages(k, GFP, 5, 0);
+    __free_pages(k, pfn, 5);
+    words(k, pfn)[1]! ^= 1 << ZONES_PGSHIFT_HI;
+    stops(k, () => __alloc_pages(k, GFP, 5, 0), 'mm/page_alloc.c:3917', 'page && bad_range(zone, page)');
+  });
+
+  test('a free block of another zone in the pageblock that is taken over', () => {
+    const k = machine(debug_vm);
+    const block = __alloc_pages(k, GFP | __GFP_MOVABLE, 9, 0);
+    split_page(k, block, 9);
+    for (let p = 0; p < 512; p++) if (p !== 8 && p !== 500) __free_pages(k, block + p, 0);
+    drain_all_pages(k, null);
+    const zone = page_zone(k, block);
+    words(k, block + 256)[1]! ^= 1 << ZONES_PGSHIFT_HI;
+    const move = (): unknown => move_freepages_block(k, zone, block, MIGRATE_UNMOVABLE);
+    stops(k, move, 'mm/page_alloc.c:2669', 'page_zone(page) != zone');
   });
 
   test('flags of two zones', () => {

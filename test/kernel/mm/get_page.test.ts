@@ -225,4 +225,15 @@ describe('reclaim of the node at hand', () => {
     expect([node(k, 0).min_unmapped_pages, node(k, 0).min_slab_pages]).toEqual([share(30), 0]);
     expect(proc_sys_write(k, 'sys/vm/min_slab_ratio', '101')).toBe(-22);
   });
+
+  test('each of them is made anew when it is read, and the other is not', () => {
+    const k = twoNodes();
+    const before = node(k, 0).min_unmapped_pages;
+    node(k, 0).node_zones[1]!.managed_pages += 1000;
+    const slab = node(k, 0).min_slab_pages;
+    proc_sys_read(k, 'sys/vm/min_slab_ratio');
+    expect([node(k, 0).min_unmapped_pages, node(k, 0).min_slab_pages]).toEqual([before, slab + 50]);
+    proc_sys_read(k, 'sys/vm/min_unmapped_ratio');
+    expect(node(k, 0).min_unmapped_pages).toBe(before + 10);
+  });
 });

@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { __GFP_COMP, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
+import {
+  __GFP_COMP,
+  __GFP_NOWARN,
+  __GFP_THISNODE,
+  GFP_HIGHUSER_MOVABLE,
+  GFP_KERNEL,
+} from '../../../kernel/include/gfp_types.ts';
 import { MIGRATE_ISOLATE, NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
 import { PAGE_SIZE } from '../../../kernel/include/types.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { node_clear } from '../../../kernel/lib/nodemask.ts';
 import { free_unref_page_list } from '../../../kernel/mm/free_unref_list.ts';
 import {
   __get_free_pages,
@@ -17,6 +24,7 @@ import {
   get_zeroed_page,
 } from '../../../kernel/mm/gfp_pages.ts';
 import { page_count, page_index, page_zone, section_map } from '../../../kernel/mm/page.ts';
+import { __alloc_pages_node } from '../../../kernel/mm/page_alloc.ts';
 import { set_pageblock_migratetype } from '../../../kernel/mm/pageblock.ts';
 import { pcp_count } from '../../../kernel/mm/pageset.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
@@ -82,6 +90,14 @@ describe('alloc_pages_exact()', () => {
     expect([1, 4096, 4097, 8192, 8193, 40000].map(get_order)).toEqual([0, 0, 1, 1, 2, 4]);
   });
 
+  test('nothing at all is more than there can be', () => {
+    const k = twoNodes();
+    const lines = printed(k).length;
+    const before = free(k);
+    expect([get_order(0), alloc_pages_exact(k, 0, GFP_KERNEL), free(k)]).toEqual([52, 0, before]);
+    expect(printed(k)[lines + 1]).toBe('WARNING: CPU: 0 PID: 0 at mm/page_alloc.c:5634 __alloc_pages');
+  });
+
   test('five pages of a block of eight are the caller s, three go back', () => {
     const k = twoNodes();
     const before = free(k);
@@ -135,5 +151,29 @@ describe('free_unref_page_list()', () => {
     free_unref_page_list(k, [isolated, bad, good]);
     expect(pagesOnLists(k, zone, MIGRATE_ISOLATE)).toBe(1);
     expect(pcp_count(k, zone, 0)).toBe(1);
+  });
+});
+
+describe('__alloc_pages_node()', () => {
+  const GFP = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN;
+
+  test('a node that is not online, of which nothing else may be said: all flags, and who asked', () => {
+    const k = twoNodes();
+    node_clear(1, k.node_online_map);
+    const lines = printed(k).length;
+    __alloc_pages_node(k, 1, GFP, 0);
+    expect(printed(k).slice(lines)).toEqual([
+      'GFP_HIGHUSER_MOVABLE|__GFP_NOWARN|__GFP_THISNODE allocation from offline node 1',
+      'CPU: 0 PID: 0 Comm: swapper/0 Not tainted 6.1.192 #1',
+    ]);
+  });
+
+  test('silence where failures are spoken of, and where the node is online', () => {
+    const k = twoNodes();
+    const lines = printed(k).length;
+    __alloc_pages_node(k, 1, GFP, 0);
+    node_clear(1, k.node_online_map);
+    __alloc_pages_node(k, 1, GFP & ~__GFP_NOWARN, 0);
+    expect(printed(k).slice(lines)).toEqual([]);
   });
 });

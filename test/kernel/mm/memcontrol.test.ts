@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { cpuset_create } from '../../../kernel/cgroup/cpuset_write.ts';
 import {
   __GFP_ACCOUNT,
   __GFP_COMP,
@@ -288,6 +289,50 @@ describe('a limit', () => {
       written(memory_max_write(k, a, 'much')),
       written(mem_cgroup_resize_max(k, k.memcg.root_mem_cgroup, '1M')),
     ]).toEqual([EINVAL, EINVAL]);
+  });
+
+  test('a limit that nothing is above leaves the stocks of CPUs alone', () => {
+    const { k, a, b } = machine();
+    alloc(k);
+    expect(written(memory_max_write(k, a, '256K'))).toBe(0);
+    expect(usage(b, a)).toEqual([BATCH, BATCH]);
+    expect(written(memory_max_write(k, a, '252K'))).toBe(0);
+    expect(usage(b, a)).toEqual([1, 1]);
+  });
+
+  test('events count for those above, but for the root; with cgroup v1 for no one above', () => {
+    for (const [on_dfl, above] of [
+      [true, 1],
+      [false, 0],
+    ] as const) {
+      const { k, a, b } = machine();
+      k.memcg.on_dfl = on_dfl;
+      written(memory_max_write(k, b, '4K'));
+      alloc(k);
+      alloc(k, 0, GFP_ATOMIC | __GFP_ACCOUNT);
+      expect([b.events_local.max, b.events.max, a.events.max, a.events_local.max]).toEqual([1, 1, above, 0]);
+      expect(k.memcg.root_mem_cgroup.events.max).toBe(0);
+    }
+  });
+
+  test('what is charged for is asked with the request s own flags, whatever cpusets add for the search', () => {
+    const { k } = full();
+    const asked: number[] = [];
+    k.page_alloc.reclaim = {
+      wakeup_kswapd: () => {},
+      try_to_free_pages: () => 0,
+      try_to_compact_pages: () => 1,
+      node_reclaim: () => false,
+      out_of_memory: () => false,
+      try_to_free_mem_cgroup_pages: (_k, _memcg, _nr_pages, gfp) => {
+        asked.push(gfp);
+        return 0;
+      },
+      mem_cgroup_out_of_memory: () => false,
+    };
+    cpuset_create(k, k.cpuset.top_cpuset, 'some');
+    alloc(k, 0, GFP_KERNEL_ACCOUNT | __GFP_NORETRY);
+    expect(new Set(asked)).toEqual(new Set([GFP_KERNEL_ACCOUNT | __GFP_NORETRY]));
   });
 
   test('with cgroup v1 the kernel s pages have a counter of their own', () => {

@@ -1,10 +1,10 @@
 // Any history of requests and frees on any machine: after every step each page frame is owned once, and lists, counters,
 // struct pages and what owners wrote agree. Once by the written-out paths and once by the general ones.
 //
-// PGDAT_SOAK=1: a million steps. PGDAT_SEED=N: the histories of that seed, which is printed when one fails.
+// PGDAT_SOAK=1: a million requests and frees. PGDAT_SEED=N: the histories of that seed, which is printed when one fails.
 
 import fc from 'fast-check';
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { anyTopology, bootTopology, memoryOf, type Topology } from '../../support/allocator_machine.ts';
 import { AllocatorModel } from '../../support/allocator_model.ts';
 import { anyStep, History, type Step } from '../../support/allocator_steps.ts';
@@ -13,7 +13,8 @@ const NO_FEATURE = 1 << 30;
 const soak = process.env['PGDAT_SOAK'] !== undefined;
 const seed = process.env['PGDAT_SEED'];
 
-function run(topology: Topology, steps: readonly Step[], static_keys: number): void {
+/** @returns how many blocks were handed out and given back */
+function run(topology: Topology, steps: readonly Step[], static_keys: number): number {
   const k = bootTopology(topology);
   k.page_alloc.static_keys = static_keys;
   const model = new AllocatorModel(k, topology.cpus.length, memoryOf(topology));
@@ -24,9 +25,9 @@ function run(topology: Topology, steps: readonly Step[], static_keys: number): v
   }
   history.freeAll();
   model.check();
+  return model.operations;
 }
 
-// In all: 2 x 250 histories of 2000 steps.
 test.each([
   ['written-out', 0],
   ['general', NO_FEATURE],
@@ -37,15 +38,19 @@ test.each([
       ? fc.array(anyStep, { minLength: 2000, maxLength: 2000, size: 'max' })
       : fc.array(anyStep, { minLength: 1, maxLength: 250, size: 'max' });
     const topology = fc.oneof({ weight: 19, arbitrary: anyTopology(1500) }, anyTopology(9000));
+    let operations = 0;
     fc.assert(
-      fc.property(topology, steps, (machine, history) => run(machine, history, keys)),
+      fc.property(topology, steps, (machine, history) => {
+        operations += run(machine, history, keys);
+      }),
       {
-        numRuns: soak ? 250 : 15,
+        numRuns: soak ? 125 : 15,
         ...(seed === undefined ? {} : { seed: Number(seed) }),
         // Of a failure: how long to look for a shorter history.
         ...(soak ? {} : { interruptAfterTimeLimit: 15_000 }),
       },
     );
+    expect(operations).toBeGreaterThan(soak ? 500_000 : 15);
   },
   600_000,
 );

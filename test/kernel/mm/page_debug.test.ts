@@ -2,13 +2,23 @@ import { describe, expect, test } from 'vitest';
 import { __kernel_map_pages } from '../../../kernel/arch/x86/pageattr.ts';
 import { debian, type KernelConfig, recorder } from '../../../kernel/config.ts';
 import { proc_read } from '../../../kernel/fs/proc/root.ts';
-import { __GFP_NOWARN, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
-import { NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
+import {
+  __GFP_NOWARN,
+  GFP_HIGHUSER_MOVABLE,
+  GFP_KERNEL,
+  GFP_KERNEL_ACCOUNT,
+} from '../../../kernel/include/gfp_types.ts';
+import { PG_FLAGS_HI } from '../../../kernel/include/mm_types.ts';
+import { MAX_NR_ZONES, MIGRATE_CMA, MIGRATE_RECLAIMABLE, NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
+import { ZONES_PGSHIFT_HI } from '../../../kernel/include/page_flags.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { node_set } from '../../../kernel/lib/nodemask.ts';
 import { __alloc_pages_bulk } from '../../../kernel/mm/bulk.ts';
 import { alloc_pages_exact } from '../../../kernel/mm/gfp_pages.ts';
-import { page_index, section_map } from '../../../kernel/mm/page.ts';
+import { mem_cgroup_attach, mem_cgroup_create } from '../../../kernel/mm/memcontrol.ts';
+import { page_index, page_zone, page_zone_id, page_zonenum, section_map } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages, split_page } from '../../../kernel/mm/page_alloc.ts';
+import { __pageblock_pfn_to_page } from '../../../kernel/mm/page_alloc_late.ts';
 import {
   debug_guardpage_minorder_setup,
   early_debug_pagealloc,
@@ -17,9 +27,11 @@ import {
 } from '../../../kernel/mm/page_debug.ts';
 import { page_ext_init } from '../../../kernel/mm/page_ext.ts';
 import { early_page_owner_param } from '../../../kernel/mm/page_owner.ts';
+import { set_pageblock_migratetype } from '../../../kernel/mm/pageblock.ts';
 import { pcp_count } from '../../../kernel/mm/pageset.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { zone_page_state_snapshot } from '../../../kernel/mm/vmstat.ts';
+import { PF_KTHREAD } from '../../../kernel/sched/task.ts';
 import { drawnAllocator, pagesOnLists } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';
@@ -182,6 +194,22 @@ describe('page_owner=on', () => {
     expect(printed(k).at(-1)).toMatch(/^Node 0, zone {4}DMA32: page owner found early allocated \d+ pages$/);
   });
 
+  test('a page of no memory, in the span of a zone, whose flags name a zone that its node has not', () => {
+    const k = machine((k) => early_page_owner_param(k, 'on'));
+    // As a range that is reserved and not memory is left: node 0, and MAX_NR_ZONES for a zone.
+    const pfn = 0x80;
+    const zone = page_zone(k, pfn);
+    const m = section_map(k.mm, pfn);
+    expect([zone.idx, page_zone_id(k, pfn)]).toEqual([0, zone.id]);
+    m[page_index(pfn) + PG_FLAGS_HI]! |= MAX_NR_ZONES << ZONES_PGSHIFT_HI;
+    expect(page_zonenum(k, pfn)).toBe(MAX_NR_ZONES);
+    page_ext_init(k);
+    expect(printed(k).at(-1)).toMatch(/^Node 0, zone {4}DMA32: page owner found early allocated \d+ pages$/);
+    expect(record(k, pfn)).toBeUndefined();
+    expect(__pageblock_pfn_to_page(k, pfn, 0x200, zone)).toBe(-1);
+    expect(__pageblock_pfn_to_page(k, pfn + 1, 0x200, zone)).toBe(pfn + 1);
+  });
+
   test('who has a block: order, flags, task; free blocks have nobody', () => {
     const k = owned();
     k.current.comm = 'reader';
@@ -207,6 +235,38 @@ describe('page_owner=on', () => {
     const pages: number[] = [];
     expect(__alloc_pages_bulk(k, GFP_KERNEL, 0, null, 20, pages)).toBe(1);
     expect(record(k, pages[0]!)).toContain('order 0');
+  });
+
+  test('/proc/pagetypeinfo counts the pageblocks with pages of another migratetype than theirs', () => {
+    const k = owned();
+    node_set(0, k.node_states.N_MEMORY);
+    const mixed = (): string[] | undefined =>
+      /Number of mixed blocks +([^\n]*)\n.*^Node 0, zone {4}DMA32 ([^\n]*)\n/ms
+        .exec(proc_read(k, '/proc/pagetypeinfo')!)
+        ?.slice(1)
+        .map((row) => row.trim().replace(/ +/g, ' '));
+    const types = 'Unmovable Movable Reclaimable HighAtomic CMA Isolate';
+    const pfn = __alloc_pages(k, GFP_KERNEL, 1, 0);
+    const movable = __alloc_pages(k, GFP_HIGHUSER_MOVABLE, 0, 0);
+    expect(movable >>> 9).not.toBe(pfn >>> 9);
+    expect(mixed()).toEqual([types, '0 0 0 0 0 0']);
+    expect(pcp_count(k, zone(k), 0)).toBe(0);
+    set_pageblock_migratetype(k, pfn, MIGRATE_CMA);
+    set_pageblock_migratetype(k, movable, MIGRATE_RECLAIMABLE);
+    expect(mixed()).toEqual([types, '0 1 1 0 0 0']);
+    __free_pages(k, movable, 0);
+    expect(mixed()).toEqual([types, '0 1 0 0 0 0']);
+  });
+
+  test('a page that is charged to a memory cgroup says so', () => {
+    const k = owned();
+    const memcg = mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'jobs');
+    if (typeof memcg === 'number') throw new Error(`mem_cgroup_create: ${memcg}`);
+    k.current.flags &= ~PF_KTHREAD;
+    mem_cgroup_attach(k, memcg, k.current);
+    const pfn = __alloc_pages(k, GFP_KERNEL_ACCOUNT, 2, 0);
+    expect(record(k, pfn)).toMatch(/Flags \S+\nCharged \(via objcg\) to memcg jobs$/);
+    expect(record(k, __alloc_pages(k, GFP_KERNEL, 0, 0))).not.toContain('memcg');
   });
 
   test('a report of a bad page names who had it', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { vmstat_show } from '../../../kernel/fs/proc/vmstat.ts';
 import {
   __GFP_DIRECT_RECLAIM,
   __GFP_MOVABLE,
@@ -9,17 +10,19 @@ import {
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
   GFP_ATOMIC,
+  GFP_HIGHUSER_MOVABLE,
   GFP_KERNEL,
   GFP_NOIO,
   GFP_NOWAIT,
 } from '../../../kernel/include/gfp_types.ts';
-import { WMARK_MIN, ZONE_DMA32 } from '../../../kernel/include/mmzone.ts';
-import { COMPACTFAIL, COMPACTSTALL } from '../../../kernel/include/vm_event_item.ts';
+import { zone as layout, WMARK_MIN, ZONE_DMA32 } from '../../../kernel/include/mmzone.ts';
+import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../../../kernel/include/vm_event_item.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { page_count } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
-import { vmstat_update } from '../../../kernel/mm/vmstat.ts';
+import { vmstat_update } from '../../../kernel/mm/vmstat_update.ts';
 import { HARDIRQ_OFFSET, SOFTIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
 import { PF_DUMPCORE, PF_MEMALLOC } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
@@ -185,6 +188,21 @@ describe('who is asked for help, and how often', () => {
     expect(asked()).toBe(`w w r w ${times(17, 'w r')} o`);
   });
 
+  test('each time that a request has to free pages itself is counted, by the highest zone that it may use', () => {
+    const { k } = exhausted();
+    // Whoever reclaims counts for himself.
+    k.page_alloc.reclaim = null;
+    const stalls = (): string[] =>
+      vmstat_show(k)
+        .split('\n')
+        .filter((line) => /^allocstall_.* [1-9]/.test(line));
+    __alloc_pages(k, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, 0, 0);
+    expect(stalls()).toEqual(['allocstall_normal 1']);
+    __alloc_pages(k, GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_NORETRY, 0, 0);
+    __alloc_pages(k, (GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN, 0, 0);
+    expect(stalls()).toEqual(['allocstall_normal 1', 'allocstall_movable 1']);
+  });
+
   test('stalls of compaction are counted, but for those that were skipped', () => {
     for (const [compact, stalls] of [
       [SKIPPED, 0],
@@ -196,6 +214,34 @@ describe('who is asked for help, and how often', () => {
       expect([events[COMPACTSTALL], events[COMPACTFAIL]]).toEqual([stalls, stalls]);
     }
   });
+});
+
+test('compaction that brought a block about is not put off any more, up to that order', () => {
+  const { k } = exhausted({ compact: SUCCESS });
+  const zone = k.node_data[0]!.node_zones[ZONE_DMA32]!;
+  const block = zone.zone_start_pfn + 0x400;
+  const { offset } = layout;
+  const words = ['compact_considered', 'compact_defer_shift', 'compact_order_failed'] as const;
+  const deferred = (): number[] => [
+    ...words.map((name) => k.hw.ram.u32(zone.pa + offset[name])),
+    k.hw.ram.u8(zone.pa + offset.compact_blockskip_flush),
+  ];
+  words.forEach((name, i) => {
+    k.hw.ram.set_u32(zone.pa + offset[name], 3 + i);
+  });
+  k.hw.ram.set_u8(zone.pa + offset.compact_blockskip_flush, 1);
+  const { reclaim } = k.page_alloc;
+  k.page_alloc.reclaim = {
+    ...reclaim!,
+    try_to_compact_pages: () => {
+      for (let p = block; p < block + 64; p++) if (page_count(k, p) > 0) __free_pages(k, p, 0);
+      drain_all_pages(k, null);
+      return SUCCESS;
+    },
+  };
+  expect(__alloc_pages(k, GFP_KERNEL | __GFP_NOWARN, 5, 0)).toBeGreaterThan(0);
+  expect(deferred()).toEqual([0, 0, 6, 0]);
+  expect(all_vm_events(k)[COMPACTSUCCESS]).toBe(1);
 });
 
 describe('who gets pages of the reserves', () => {

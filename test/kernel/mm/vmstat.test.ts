@@ -16,9 +16,9 @@ import {
   global_zone_page_state,
   refresh_zone_stat_thresholds,
   vmstat_cpu_online,
-  vmstat_update,
   zone_page_state,
 } from '../../../kernel/mm/vmstat.ts';
+import { vmstat_update } from '../../../kernel/mm/vmstat_update.ts';
 import { build_all_zonelists } from '../../../kernel/mm/zonelist.ts';
 import { MiB } from '../../support/hw.ts';
 import { drawnZones } from '../../support/zoned.ts';

@@ -2,9 +2,11 @@ import { expect, test } from 'vitest';
 import { zonelists } from '../../../cli/oracle/kernel_view.ts';
 import { numa_set_distance } from '../../../kernel/arch/x86/numa_distance.ts';
 import { debian, type KernelConfig, recorder } from '../../../kernel/config.ts';
+import { __GFP_NOWARN, __GFP_THISNODE } from '../../../kernel/include/gfp_types.ts';
 import { ZONE_DMA32, ZONE_MOVABLE, ZONE_NORMAL, ZONELIST_FALLBACK } from '../../../kernel/include/mmzone.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { node_set, nodemask_of_node } from '../../../kernel/lib/nodemask.ts';
+import { __alloc_pages } from '../../../kernel/mm/page_alloc.ts';
 import { setup_per_cpu_areas } from '../../../kernel/mm/percpu.ts';
 import { cmdline_parse_movablecore } from '../../../kernel/mm/zone_movable.ts';
 import { build_all_zonelists, for_each_zone_zonelist, set_mminit_loglevel } from '../../../kernel/mm/zonelist.ts';
@@ -117,4 +119,7 @@ test('without NUMA there are no turns, no fallback lines and no policy zone', ()
     'DMA32',
     'DMA',
   ]);
+  // Nor is there a list of the node's own zones: a request for it goes to the one list there is.
+  const pfn = __alloc_pages(k, __GFP_THISNODE | __GFP_NOWARN, 0, 0);
+  expect([k.zonelists.views[ZONE_MOVABLE + 4]?.map((z) => z.name), pfn]).toEqual([['DMA32', 'DMA'], -1]);
 });

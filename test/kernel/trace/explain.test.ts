@@ -15,7 +15,8 @@ import { KEY_EXPLAIN } from '../../../kernel/include/static_keys.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { nodemask_of_node } from '../../../kernel/lib/nodemask.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
-import { explained, type Step } from '../../../kernel/trace/explain.ts';
+import { explained } from '../../../kernel/trace/explain.ts';
+import type { Step } from '../../../kernel/trace/explain_step.ts';
 import { explain_text } from '../../../kernel/trace/explain_text.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
@@ -90,8 +91,11 @@ describe('over a long run', () => {
         'fallback',
         'fallback_order',
         'lists',
+        'give_up',
         'no_watermarks',
         'pcp',
+        'reclaim_retry',
+        'reclaimable',
         'refilled',
         'request',
         'reserve',
@@ -132,7 +136,7 @@ test('stealing: each order that was looked at, what was taken, what became of it
     if (one.includes('is taken over')) found = one;
   }
   expect(found).toMatch(
-    /Reclaimable lists: orders 4 to 10 empty\n {6}another migratetype's block, of orders 4 to 10, the largest first: Unmovable or Movable\n {8}order 10: Movable\n {8}Movable block of order 10 at 0x[0-9a-f]+ is taken over; its pageblock turns from Movable to Reclaimable; watermark_boost 0\n {6}Reclaimable lists: orders 4 to 9 empty, order 10 has page frame 0x[0-9a-f]+, split down to order 4\n/,
+    /Reclaimable lists: orders 4 to 10 empty\n {6}another migratetype's block, of orders 4 to 10, the largest first: Unmovable or Movable\n {8}order 10: Movable\n {8}Movable block of order 10 at 0x[0-9a-f]+ is taken over; its 2 pageblocks turn from Movable to Reclaimable; watermark_boost 0\n {6}Reclaimable lists: orders 4 to 9 empty, order 10 has page frame 0x[0-9a-f]+, split down to order 4\n/,
   );
 });
 
