@@ -17,13 +17,14 @@ import { buddy_order, PageBuddy, PageReserved, page_count, page_zone } from './p
 import { __free_pages, split_page } from './page_alloc.ts';
 import {
   __isolate_free_page,
+  movable_in_use,
   pfn_to_online_page,
   start_isolate_page_range,
   test_pages_isolated,
   undo_isolate_page_range,
 } from './page_isolation.ts';
 import { prep_new_page } from './page_prep.ts';
-import { pageblock_end_pfn, pageblock_start_pfn } from './pageblock.ts';
+import { pageblock_end_pfn, pageblock_start_pfn, set_pageblock_skip } from './pageblock.ts';
 import { drain_all_pages } from './pcp.ts';
 import { __count_vm_events } from './vm_event.ts';
 
@@ -105,11 +106,27 @@ export function alloc_contig_range(k: Kernel, start: pfn_t, end: pfn_t, migratet
   let ret = start_isolate_page_range(k, start, end, migratetype, 0);
   if (ret === 0) {
     drain_all_pages(k, zone);
+    isolate_migratepages_range(k, zone, start, end);
     ret = take_isolated(k, zone, start, end);
   }
   // Also where isolating failed: then what someone else isolated in the range is no longer.
   undo_isolate_page_range(k, start, end, migratetype);
   return ret;
+}
+
+/**
+ * Linux looks for pages to move here, and notes down for compaction which pageblocks it has seen from their start on.
+ * Those with pages that it would have moved are not noted.
+ */
+function isolate_migratepages_range(k: Kernel, zone: Zone, start: pfn_t, end: pfn_t): void {
+  let block_end = pageblock_end_pfn(start);
+  for (let pfn = start; pfn < end; pfn = block_end, block_end += pageblock_nr_pages) {
+    block_end = Math.min(block_end, end);
+    if (pfn !== pageblock_start_pfn(pfn) || !pageblock_pfn_to_page(k, pfn, block_end, zone)) continue;
+    let at = pfn;
+    while (at < block_end && !movable_in_use(k, at)) at++;
+    if (at === block_end) set_pageblock_skip(k, pfn);
+  }
 }
 
 function take_isolated(k: Kernel, zone: Zone, start: pfn_t, end: pfn_t): number {

@@ -89,7 +89,7 @@ const is_offline = (m: Int32Array, i: number): boolean =>
   (m[i + PG_MAPCOUNT]! & (PAGE_TYPE_BASE_WORD | PG_offline)) === PAGE_TYPE_BASE_WORD;
 
 /** Whether a page in use could be moved: it is on an LRU list, or of a driver that can move it. */
-function movable_in_use(k: Kernel, pfn: pfn_t): boolean {
+export function movable_in_use(k: Kernel, pfn: pfn_t): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   return (

@@ -9,6 +9,7 @@ import type { Kernel } from '../kernel.ts';
 export const MIGRATETYPE_MASK = 7;
 /** Three of migratetype, and PB_migrate_skip, by which compaction will pass a block over. */
 export const NR_PAGEBLOCK_BITS = 4;
+const PB_MIGRATE_SKIP_MASK = 8;
 
 export const pageblock_start_pfn = (pfn: pfn_t): pfn_t => pfn - (pfn % pageblock_nr_pages);
 export const pageblock_end_pfn = (pfn: pfn_t): pfn_t => pageblock_start_pfn(pfn) + pageblock_nr_pages;
@@ -34,3 +35,7 @@ export function set_pageblock_migratetype(k: Kernel, pfn: pfn_t, migratetype: nu
   const type = k.mm.page_group_by_mobility_disabled && migratetype < MIGRATE_PCPTYPES ? MIGRATE_UNMOVABLE : migratetype;
   set_pfnblock_flags_mask(k, type, pfn, MIGRATETYPE_MASK);
 }
+
+/** Nothing was found in the block that could be moved. */
+export const set_pageblock_skip = (k: Kernel, pfn: pfn_t): void =>
+  set_pfnblock_flags_mask(k, PB_MIGRATE_SKIP_MASK, pfn, PB_MIGRATE_SKIP_MASK);

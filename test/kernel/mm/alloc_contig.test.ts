@@ -8,6 +8,7 @@ import type { Kernel } from '../../../kernel/kernel.ts';
 import { alloc_contig_pages, alloc_contig_range, free_contig_range } from '../../../kernel/mm/alloc_contig.ts';
 import { HUGETLB_PAGE_DTOR, prep_compound_page } from '../../../kernel/mm/compound.ts';
 import { page_count } from '../../../kernel/mm/page.ts';
+import { get_pfnblock_flags_mask } from '../../../kernel/mm/pageblock.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { zone_page_state_snapshot } from '../../../kernel/mm/vmstat.ts';
 import { BASE, emptyZone, freeBlock, lists, pageWord, setTypes, types } from '../../support/free_lists.ts';
@@ -45,6 +46,19 @@ test('a range across pageblocks of CMA stays CMA, and is not free CMA while it i
   expect(types(k, 2)).toBe('44');
   expect(zone_page_state_snapshot(k, zone, NR_FREE_CMA_PAGES)).toBe(1004);
   expect(range(k, 500, 520, MIGRATE_MOVABLE)).toBe(-EBUSY);
+});
+
+test('compaction need not look at the pageblocks that were looked through from their start on', () => {
+  const { k } = emptyZone();
+  setTypes(k, '1111');
+  for (let block = 0; block < 4; block++) freeBlock(k, 512 * block, 9);
+  const skip = (): boolean[] => [0, 1, 2, 3].map((b) => get_pfnblock_flags_mask(k, BASE + 512 * b, 8) !== 0);
+  expect(range(k, 300, 1100)).toBe(0);
+  expect(skip()).toEqual([false, true, true, false]);
+  expect(types(k, 4)).toBe('1111');
+  // What is in the way is found before that.
+  expect(range(k, 1099, 2048)).toBe(-EBUSY);
+  expect(skip()).toEqual([false, true, true, false]);
 });
 
 test('with a page of the range in use nothing is taken, and all is free as before', () => {
