@@ -4,7 +4,7 @@
 //
 // Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
 //
-// Left out: psi, the page that compaction may capture, cpusets' meter of memory pressure, the sleep of workqueues' workers.
+// Left out: psi, cpusets' meter of memory pressure, the sleep of workqueues' workers.
 
 import { NR_FREE_PAGES, PAGE_ALLOC_COSTLY_ORDER, WMARK_MIN } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
@@ -17,6 +17,8 @@ import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { trace_compact_retry, trace_reclaim_retry_zone } from '../trace/events/oom.ts';
 import { explain_call, explaining } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
+import { set_compact_blockskip_flush } from './compact_control.ts';
+import { compaction_defer_reset } from './compaction_defer.ts';
 import { __compaction_suitable } from './compaction_suitable.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
 import { get_page_sleeping } from './get_page.ts';
@@ -36,6 +38,8 @@ import {
   MIN_COMPACT_PRIORITY,
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
+import { page_zone } from './page.ts';
+import { prep_new_page } from './page_prep.ts';
 import { drain_all_pages } from './pcp.ts';
 import { zone_reclaimable_pages } from './reclaimable.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -74,7 +78,15 @@ export function* __alloc_pages_direct_compact(
   memalloc_noreclaim_restore(k, flags);
   if (state.compact_result === COMPACT_SKIPPED) return -1;
   __count_vm_events(k, COMPACTSTALL, 1);
-  const pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
+  let pfn = ac.captured;
+  ac.captured = -1;
+  if (pfn >= 0) prep_new_page(k, pfn, order, gfp, alloc_flags);
+  else pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
+  if (pfn >= 0) {
+    const zone = page_zone(k, pfn);
+    set_compact_blockskip_flush(zone, false);
+    compaction_defer_reset(zone, order, true);
+  }
   __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
   if (pfn < 0) yield* cond_resched(k);
   return pfn;

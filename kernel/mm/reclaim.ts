@@ -3,7 +3,7 @@
 // Until then, while the system boots and where nobody runs tasks, a request takes what there is.
 
 import type { Kernel } from '../kernel.ts';
-import { COMPACT_SKIPPED } from './internal.ts';
+import { try_to_compact_pages } from './compaction.ts';
 import { wakeup_kswapd } from './kswapd.ts';
 import type { ReclaimHooks } from './page_alloc_state.ts';
 import { age_active_anon } from './shrink_lruvec.ts';
@@ -13,7 +13,7 @@ import { __node_reclaim, try_to_free_mem_cgroup_pages, try_to_free_pages } from 
 const hooks: ReclaimHooks = {
   wakeup_kswapd,
   try_to_free_pages,
-  try_to_compact_pages: () => COMPACT_SKIPPED,
+  try_to_compact_pages,
   node_reclaim: __node_reclaim,
   try_to_free_mem_cgroup_pages: (k, memcg, nr_pages, gfp) =>
     try_to_free_mem_cgroup_pages(k, memcg, nr_pages, gfp, true),

@@ -5,6 +5,7 @@ import type { cpuset } from '../cgroup/cpuset.ts';
 import { TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { type cpumask_t, NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
+import type { capture_control } from '../mm/compact_control.ts';
 import type { mem_cgroup } from '../mm/memcontrol.ts';
 import type { mempolicy } from '../mm/mempolicy_set.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
@@ -54,6 +55,8 @@ export class task_struct {
   mm: mm_struct | null = null;
   /** null: its pages come from the CPU's own node. */
   mempolicy: mempolicy | null = null;
+  /** While it compacts for a request. */
+  capture_control: capture_control | null = null;
   /** null: the root. */
   memcg: mem_cgroup | null = null;
   /** set_active_memcg(): charged in its place. */
