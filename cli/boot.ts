@@ -22,6 +22,7 @@ import { bootLab, type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
 import { userPath } from './path.ts';
 import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
+import { parseSeed, parseWorkloads, runWorkloads, workloadList } from './workload_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -72,6 +73,19 @@ export const bootCommand: Command = {
         repeatable: true,
       },
       {
+        name: '--workload',
+        value: 'NAME|list',
+        choices: [],
+        help: 'run it once booted, together with others that are given; list names them and says what each shows',
+        repeatable: true,
+      },
+      {
+        name: '--seed',
+        value: 'N',
+        choices: [],
+        help: 'of what workloads do by chance; the same seed, the same output',
+      },
+      {
         name: '--json',
         value: null,
         choices: [],
@@ -94,6 +108,13 @@ export const bootCommand: Command = {
     const paths = lists.get('--cat') ?? [];
     const requests = (lists.get('--explain') ?? []).map(explainRequest);
     const swap = swapOf(lists.get('--swap') ?? []);
+    const named = lists.get('--workload') ?? [];
+    if (named.includes('list')) {
+      output.out(workloadList());
+      return EXIT_OK;
+    }
+    const chosen = parseWorkloads(named);
+    const seed = parseSeed(values.get('--seed'));
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
     if (problem !== null) throw new LabError(problem);
@@ -113,6 +134,8 @@ export const bootCommand: Command = {
     const times = values.has('--times') ? timesOf(lab) : null;
     const problems = stopped === null ? [...switchSwapOn(kernel, swap), ...setSysctls(kernel, sysctls)] : [];
     const explanations = stopped === null ? requests.map((request) => explainOne(kernel, request, problems)) : [];
+    const pressure = stopped === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed) : null;
+    problems.push(...(pressure?.problems ?? []));
     const files = stopped === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
@@ -120,11 +143,13 @@ export const bootCommand: Command = {
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
         ...(explanations.length > 0 ? { explained: explanations } : {}),
+        ...(pressure === null ? {} : { workload: pressure.data }),
         ...(times === null ? {} : { times }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
-      if (stopped === null)
+      if (pressure !== null) output.out(`\n${pressure.text}`);
+      if (stopped === null && (pressure === null || paths.length > 0 || explanations.length > 0))
         output.out(
           `\n${textAfterLog(kernel, explanations, paths.length > 0 ? paths.map((path) => files.get(path) ?? '') : null)}`,
         );
