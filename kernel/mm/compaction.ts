@@ -15,6 +15,13 @@ import { for_each_node_mask } from '../lib/nodemask.ts';
 import { need_resched } from '../sched/core.ts';
 import { fatal_signal_pending } from '../sched/signal.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import {
+  trace_mm_compaction_begin,
+  trace_mm_compaction_end,
+  trace_mm_compaction_finished,
+  trace_mm_compaction_migratepages,
+  trace_mm_compaction_try_to_compact_pages,
+} from '../trace/events/compaction.ts';
 import type { alloc_context } from './alloc_context.ts';
 import {
   CACHED_FREE_PFN,
@@ -105,6 +112,7 @@ function __compact_finished(k: Kernel, cc: compact_control): number {
 
 function compact_finished(k: Kernel, cc: compact_control): number {
   const ret = __compact_finished(k, cc);
+  if (k.trace.on) trace_mm_compaction_finished(k, cc.zone, cc.order, ret);
   return ret === COMPACT_NO_SUITABLE_PAGE ? COMPACT_CONTINUE : ret;
 }
 
@@ -158,6 +166,7 @@ function* move_pages(k: Kernel, cc: compact_control, capc: capture_control | nul
       update_cached = false;
       last_migrated_pfn = iteration_start_pfn;
       const err = yield* migrate_pages(k, cc.migratepages, cc.batch, target, cc.mode, MR_COMPACTION);
+      if (k.trace.on) trace_mm_compaction_migratepages(k, cc, k.compaction.nr_succeeded);
       cc.nr_migratepages = 0;
       if (err !== 0) {
         putback_movable_pages(k, cc.migratepages);
@@ -194,6 +203,9 @@ export function* compact_zone(k: Kernel, cc: compact_control, capc: capture_cont
 
   if (compaction_restarting(zone, cc.order)) yield* __reset_isolation_suitable(k, zone);
   place_scanners(cc, sync);
+  const start_pfn = zone.zone_start_pfn;
+  const end_pfn = zone.zone_end_pfn;
+  if (k.trace.on) trace_mm_compaction_begin(k, cc, start_pfn, end_pfn, sync);
   lru_add_drain(k);
   const ret = yield* move_pages(k, cc, capc, sync);
 
@@ -205,6 +217,7 @@ export function* compact_zone(k: Kernel, cc: compact_control, capc: capture_cont
   }
   __count_vm_events(k, COMPACTMIGRATE_SCANNED, cc.total_migrate_scanned);
   __count_vm_events(k, COMPACTFREE_SCANNED, cc.total_free_scanned);
+  if (k.trace.on) trace_mm_compaction_end(k, cc, start_pfn, end_pfn, sync, ret);
   return ret;
 }
 
@@ -252,8 +265,9 @@ export function* try_to_compact_pages(
   let rc = COMPACT_SKIPPED;
   ac.captured = -1;
   if (!gfp_compaction_allowed(gfp)) return rc;
+  if (k.trace.on) trace_mm_compaction_try_to_compact_pages(k, order, gfp, prio);
   for (const zone of for_each_zone_of(ac)) {
-    if (prio > MIN_COMPACT_PRIORITY && compaction_deferred(zone, order)) {
+    if (prio > MIN_COMPACT_PRIORITY && compaction_deferred(k, zone, order)) {
       rc = Math.max(rc, COMPACT_DEFERRED);
       continue;
     }
@@ -261,11 +275,11 @@ export function* try_to_compact_pages(
     ac.captured = capture;
     rc = Math.max(rc, status);
     if (status === COMPACT_SUCCESS) {
-      compaction_defer_reset(zone, order, false);
+      compaction_defer_reset(k, zone, order, false);
       break;
     }
     if (prio !== INIT_COMPACT_PRIORITY && (status === COMPACT_COMPLETE || status === COMPACT_PARTIAL_SKIPPED)) {
-      defer_compaction(zone, order);
+      defer_compaction(k, zone, order);
     }
     if ((prio === INIT_COMPACT_PRIORITY && need_resched(k)) || fatal_signal_pending(k.current)) break;
   }

@@ -13,6 +13,7 @@ import { WARN_ONCE } from '../lib/bug.ts';
 import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import { trace_mm_compaction_isolate_freepages } from '../trace/events/compaction.ts';
 import {
   CACHED_FREE_PFN,
   COMPACT_CLUSTER_MAX,
@@ -155,6 +156,7 @@ function* isolate_freepages_block(
     s.paused_at = s.pfn;
   }
   const pfn = Math.min(s.pfn, end_pfn);
+  if (k.trace.on) trace_mm_compaction_isolate_freepages(k, start_pfn, pfn, s.nr_scanned, s.isolated);
   const isolated = strict && pfn < end_pfn ? 0 : s.isolated;
   cc.total_free_scanned += s.nr_scanned;
   if (isolated > 0) __count_vm_events(k, COMPACTISOLATED, isolated);

@@ -36,6 +36,7 @@ import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { waitqueue_active, wake_up } from '../sched/wait.ts';
+import { trace_mm_compaction_isolate_migratepages } from '../trace/events/compaction.ts';
 import { COMPACT_CLUSTER_MAX, type compact_control } from './compact_control.ts';
 import {
   is_compound,
@@ -244,6 +245,7 @@ function* isolate_migratepages_block(
       if (s.valid_page >= 0 && !s.skip_updated) set_pageblock_skip(k, s.valid_page);
       update_cached_migrate(cc, s.low_pfn);
     }
+    if (k.trace.on) trace_mm_compaction_isolate_migratepages(k, low_pfn, s.low_pfn, s.nr_scanned, s.nr_isolated);
   }
   cc.total_migrate_scanned += s.nr_scanned;
   if (s.nr_isolated > 0) __count_vm_events(k, COMPACTISOLATED, s.nr_isolated);

@@ -85,7 +85,7 @@ export function* __alloc_pages_direct_compact(
   if (pfn >= 0) {
     const zone = page_zone(k, pfn);
     set_compact_blockskip_flush(zone, false);
-    compaction_defer_reset(zone, order, true);
+    compaction_defer_reset(k, zone, order, true);
   }
   __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
   if (pfn < 0) yield* cond_resched(k);

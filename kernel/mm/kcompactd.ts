@@ -16,6 +16,11 @@ import { kthread_run, kthread_should_stop } from '../sched/kthread.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { del_timer, mod_timer, msecs_to_jiffies, timer_list } from '../sched/timer.ts';
 import { finish_wait, prepare_to_wait, waitqueue_active, wake_up_interruptible } from '../sched/wait.ts';
+import {
+  trace_mm_compaction_kcompactd_sleep,
+  trace_mm_compaction_kcompactd_wake,
+  trace_mm_compaction_wakeup_kcompactd,
+} from '../trace/events/compaction.ts';
 import { compact_control } from './compact_control.ts';
 import { compact_zone } from './compaction.ts';
 import {
@@ -70,19 +75,20 @@ function* wait_for_work(k: Kernel, pgdat: PgData, timeout: number): Sleeping<boo
 function* kcompactd_do_work(k: Kernel, pgdat: PgData): Sleeping<void> {
   const order = pgdat.kcompactd_max_order;
   const highest_zoneidx = pgdat.kcompactd_highest_zoneidx;
+  if (k.trace.on) trace_mm_compaction_kcompactd_wake(k, pgdat.node_id, order, highest_zoneidx);
   __count_vm_events(k, KCOMPACTD_WAKE, 1);
   for (const zone of zones_asked_for(pgdat, highest_zoneidx)) {
-    if (compaction_deferred(zone, order)) continue;
+    if (compaction_deferred(k, zone, order)) continue;
     if (compaction_suitable(k, zone, order, 0, zone.idx) !== COMPACT_CONTINUE) continue;
     if (kthread_should_stop(k)) return;
     const cc = new compact_control(zone, order, GFP_KERNEL);
     cc.highest_zoneidx = highest_zoneidx;
     const status = yield* compact_zone(k, cc, null);
-    if (status === COMPACT_SUCCESS) compaction_defer_reset(zone, order, false);
+    if (status === COMPACT_SUCCESS) compaction_defer_reset(k, zone, order, false);
     else if (status === COMPACT_PARTIAL_SKIPPED || status === COMPACT_COMPLETE) {
       // What is on per-cpu lists may be what is missing.
       drain_all_pages(k, zone);
-      defer_compaction(zone, order);
+      defer_compaction(k, zone, order);
     }
     __count_vm_events(k, KCOMPACTD_MIGRATE_SCANNED, cc.total_migrate_scanned);
     __count_vm_events(k, KCOMPACTD_FREE_SCANNED, cc.total_free_scanned);
@@ -111,6 +117,7 @@ function* kcompactd(k: Kernel, pgdat: PgData): Sleeping<void> {
   pgdat.kcompactd_highest_zoneidx = pgdat.nr_zones - 1;
   while (!kthread_should_stop(k)) {
     if (k.compaction.sysctl_compaction_proactiveness === 0) timeout = MAX_SCHEDULE_TIMEOUT;
+    if (k.trace.on) trace_mm_compaction_kcompactd_sleep(k, pgdat.node_id);
     const requested = yield* wait_for_work(k, pgdat, timeout);
     timeout = default_timeout;
     if (requested && !pgdat.proactive_compact_trigger) {
@@ -139,7 +146,9 @@ export function wakeup_kcompactd(k: Kernel, pgdat: PgData, order: number, highes
   pgdat.kcompactd_max_order = Math.max(pgdat.kcompactd_max_order, order);
   pgdat.kcompactd_highest_zoneidx = Math.min(pgdat.kcompactd_highest_zoneidx, highest_zoneidx);
   const { kcompactd_wait } = node_compaction_state(k, pgdat.node_id);
-  if (waitqueue_active(kcompactd_wait) && kcompactd_node_suitable(k, pgdat)) wake_up_interruptible(k, kcompactd_wait);
+  if (!waitqueue_active(kcompactd_wait) || !kcompactd_node_suitable(k, pgdat)) return;
+  if (k.trace.on) trace_mm_compaction_wakeup_kcompactd(k, pgdat.node_id, order, highest_zoneidx);
+  wake_up_interruptible(k, kcompactd_wait);
 }
 
 /** Whatever the daemons are about to wait for, free memory is to be looked at now. */

@@ -26,6 +26,7 @@ import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_MEMALLOC } from '../sched/task.ts';
+import { trace_mm_migrate_pages, trace_mm_migrate_pages_start } from '../trace/events/migrate.ts';
 import { folio_lock, folio_trylock, folio_unlock, folio_wait_writeback } from './folio_lock.ts';
 import { folio_putback_lru } from './isolate_lru.ts';
 import type { IsolatedPages } from './isolated_pages.ts';
@@ -232,6 +233,7 @@ export function* migrate_pages(
 ): Sleeping<number> {
   const stats = new migrate_pages_stats();
   const failed: pfn_t[] = [];
+  if (k.trace.on) trace_mm_migrate_pages_start(k, mode, reason);
   let rc = 0;
   while (rc >= 0 && from.nr > 0) {
     cut(from, batch, NR_MAX_BATCHED_MIGRATION);
@@ -242,6 +244,7 @@ export function* migrate_pages(
   for (let n = failed.length - 1; n >= 0; n--) from.push(failed[n]!);
   if (stats.nr_succeeded > 0) __count_vm_events(k, PGMIGRATE_SUCCESS, stats.nr_succeeded);
   if (stats.nr_failed_pages > 0) __count_vm_events(k, PGMIGRATE_FAIL, stats.nr_failed_pages);
+  if (k.trace.on) trace_mm_migrate_pages(k, stats.nr_succeeded, stats.nr_failed_pages, mode, reason);
   k.compaction.nr_succeeded = stats.nr_succeeded;
   return from.nr === 0 ? 0 : rc;
 }

@@ -5,15 +5,18 @@
 // Left out: large folios, KSM, pages of devices, userfaultfd, soft-dirty bits.
 
 import { VM_WRITE } from '../include/mm.ts';
-import { PG_FLAGS, PG_INDEX, PG_INDEX_HI, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_FLAGS, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
 import { PG_anon_exclusive, PG_dirty } from '../include/page_flags.ts';
 import { SWP_MIGRATION_READ, SWP_MIGRATION_READ_EXCLUSIVE, SWP_MIGRATION_WRITE } from '../include/swap.ts';
 import { MAX_PHYSMEM_BITS, MAX_PHYSMEM_BITS_L5, PAGE_SHIFT, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { trace_remove_migration_pte, trace_set_migration_pte } from '../trace/events/migrate.ts';
 import { PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { folio_index, folio_mark_dirty } from './filemap.ts';
+import { mlock_vma_page, munlock_vma_page } from './mlock.ts';
 import { update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
-import { mapping_areas, page_add_anon_rmap, page_remove_rmap, page_vma_mapped } from './rmap.ts';
+import { mapping_areas, page_add_anon_rmap, page_add_file_rmap, page_remove_rmap, page_vma_mapped } from './rmap.ts';
 import { folio_put } from './swap.ts';
 import {
   pte_to_swp_entry,
@@ -26,7 +29,6 @@ import {
 } from './swapops.ts';
 import { PTE_ACCESSED, PTE_DIRTY, PTE_RW, pt_walk, pte_hi, pte_lo, pte_present } from './user_pgtable.ts';
 
-const TWO_32 = 2 ** 32;
 /** GUP_PIN_COUNTING_BIAS: with so many references somebody may have pinned the page. */
 const GUP_PIN_COUNTING_BIAS = 1024;
 
@@ -40,6 +42,10 @@ export const migration_entry_pfn = (k: Kernel, entry: swp_entry_t): pfn_t => swp
 export const is_migration_entry = (entry: swp_entry_t): boolean =>
   swp_type(entry) >= SWP_MIGRATION_READ && swp_type(entry) <= SWP_MIGRATION_WRITE;
 
+/** Where the area would map the page whose words begin at m[i]. */
+const vma_address = (vma: vm_area_struct, m: Int32Array, i: number): number =>
+  vma.vm_start + (folio_index(m, i) - vma.vm_pgoff) * PAGE_SIZE;
+
 /** For an entry that two address spaces have from now on: neither may write. */
 export const readable_migration_entry = (entry: swp_entry_t): swp_entry_t =>
   swp_entry(SWP_MIGRATION_READ, swp_offset(entry));
@@ -50,7 +56,7 @@ function try_to_migrate_one(k: Kernel, vma: vm_area_struct, at: number, m: Int32
   const words = mm.walk_words;
   const lo = words[at]!;
   const flags = m[i + PG_FLAGS]!;
-  if ((lo & PTE_DIRTY) !== 0) m[i + PG_FLAGS] = flags | (1 << PG_dirty);
+  if ((lo & PTE_DIRTY) !== 0) folio_mark_dirty(k, pfn);
   update_hiwater_rss(mm);
   const anon = (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0;
   const exclusive = anon && ((flags >>> PG_anon_exclusive) & 1) !== 0;
@@ -67,6 +73,8 @@ function try_to_migrate_one(k: Kernel, vma: vm_area_struct, at: number, m: Int32
   const entry = swp_entry(type, offset);
   words[at] = swp_pte_lo(entry);
   words[at + 1] = swp_pte_hi(entry);
+  if (k.trace.on) trace_set_migration_pte(k, vma_address(vma, m, i), words[at]!, words[at + 1]!, 0);
+  munlock_vma_page(k, pfn, vma);
   page_remove_rmap(k, pfn);
   folio_put(k, pfn);
   return true;
@@ -111,9 +119,12 @@ function remove_migration_pte(k: Kernel, vma: vm_area_struct, address: number, a
   if (type !== SWP_MIGRATION_WRITE) flags &= ~PTE_RW;
   else if ((vma.vm_flags & VM_WRITE) !== 0) flags |= PTE_RW;
   m[i + PG_REFCOUNT] = m[i + PG_REFCOUNT]! + 1;
-  page_add_anon_rmap(k, dst, vma, address, type !== SWP_MIGRATION_READ);
+  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) === 0) page_add_file_rmap(k, dst);
+  else page_add_anon_rmap(k, dst, vma, address, type !== SWP_MIGRATION_READ);
+  mlock_vma_page(k, dst, vma);
   words[at] = pte_lo(dst, flags);
   words[at + 1] = pte_hi(dst, vma.prot_hi);
+  if (k.trace.on) trace_remove_migration_pte(k, address, words[at]!, words[at + 1]!, 0);
 }
 
 /**
@@ -125,10 +136,9 @@ export function remove_migration_ptes(k: Kernel, src: pfn_t, dst: pfn_t): void {
   const i = page_index(dst);
   const chain = mapping_areas(k, m, i);
   if (chain === null) return;
-  const index = (m[i + PG_INDEX]! >>> 0) + m[i + PG_INDEX_HI]! * TWO_32;
   for (let n = 0; n < chain.length; n++) {
     const { vma } = chain[n]!;
-    const address = vma.vm_start + (index - vma.vm_pgoff) * PAGE_SIZE;
+    const address = vma_address(vma, m, i);
     const at = migration_entry_at(k, vma, address, src);
     if (at >= 0) remove_migration_pte(k, vma, address, at, dst);
   }

@@ -246,18 +246,18 @@ export const compaction_suite: Suite = {
       z[COMPACT_ORDER_FAILED] = 9;
       const skipped: number[] = [];
       for (let fails = 0; fails < 8; fails++) {
-        defer_compaction(zone, 5);
+        defer_compaction(k, zone, 5);
         let times = 0;
-        while (compaction_deferred(zone, 5)) times++;
+        while (compaction_deferred(k, zone, 5)) times++;
         skipped.push(times);
       }
       KUNIT_EXPECT_EQ(test, 'passed over', skipped, [1, 3, 7, 15, 31, 63, 63, 63]);
       KUNIT_EXPECT_EQ(test, 'failed', z[COMPACT_ORDER_FAILED], 5);
-      KUNIT_EXPECT_TRUE(test, 'smaller blocks are tried', !compaction_deferred(zone, 4));
+      KUNIT_EXPECT_TRUE(test, 'smaller blocks are tried', !compaction_deferred(k, zone, 4));
       KUNIT_EXPECT_TRUE(test, 'after the longest time', compaction_restarting(zone, 5));
-      compaction_defer_reset(zone, 6, false);
+      compaction_defer_reset(k, zone, 6, false);
       KUNIT_EXPECT_EQ(test, 'likely', [z[COMPACT_DEFER_SHIFT], z[COMPACT_ORDER_FAILED]], [6, 7]);
-      compaction_defer_reset(zone, 6, true);
+      compaction_defer_reset(k, zone, 6, true);
       KUNIT_EXPECT_EQ(test, 'sure', [z[COMPACT_DEFER_SHIFT], z[COMPACT_CONSIDERED]], [0, 0]);
     }),
     KUNIT_CASE('kcompactd', (test) => {

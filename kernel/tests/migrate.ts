@@ -1,16 +1,28 @@
 // Self tests of migration: contents, page tables and the swap cache follow a page to where it is moved, and nothing
 // changes where it cannot be.
 
+import { lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { MIGRATE_ASYNC, MIGRATE_SYNC, MIGRATE_SYNC_LIGHT, MR_COMPACTION } from '../include/migrate_mode.ts';
-import { MM_ANONPAGES, VM_READ, VM_WRITE } from '../include/mm.ts';
+import { MM_ANONPAGES, VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { PG_MAPCOUNT } from '../include/mm_types.ts';
-import { NR_ANON_MAPPED, NR_FREE_PAGES, NR_ISOLATED_ANON, NR_SWAPCACHE } from '../include/mmzone.ts';
-import { PG_active, PG_dirty, PG_lru, PG_workingset } from '../include/page_flags.ts';
+import {
+  NR_ANON_MAPPED,
+  NR_FILE_DIRTY,
+  NR_FILE_MAPPED,
+  NR_FILE_PAGES,
+  NR_FREE_PAGES,
+  NR_ISOLATED_ANON,
+  NR_SWAPCACHE,
+  NR_UNEVICTABLE,
+  NR_WRITTEN,
+} from '../include/mmzone.ts';
+import { PG_active, PG_dirty, PG_lru, PG_mlocked, PG_unevictable, PG_workingset } from '../include/page_flags.ts';
 import { NUMA_NO_NODE, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
+import { filemap_write_and_wait, generic_perform_write, openFile } from '../mm/filemap_io.ts';
 import { folio_get, folio_set, folio_test } from '../mm/folio.ts';
 import { folio_end_writeback, folio_lock, folio_start_writeback, folio_unlock } from '../mm/folio_lock.ts';
 import { folio_isolate_lru } from '../mm/isolate_lru.ts';
@@ -18,7 +30,7 @@ import { IsolatedPages } from '../mm/isolated_pages.ts';
 import { AllocatedTarget, count_isolated, migrate_pages, putback_movable_pages } from '../mm/migrate.ts';
 import { remove_migration_ptes, try_to_migrate } from '../mm/migration_ptes.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
-import { dup_mm, mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
+import { dup_mm, mm_alloc, mmput, vm_mmap, vm_mmap_file } from '../mm/mmap.ts';
 import { page_count, page_index, section_map } from '../mm/page.ts';
 import { drain_all_pages } from '../mm/pcp.ts';
 import { folio_put, lru_add_drain } from '../mm/swap.ts';
@@ -34,7 +46,7 @@ import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite, Test } from './env.ts';
-import { in_task, machine_with_area } from './swap_area.ts';
+import { disks_of, in_task, machine_with_area, swap_machine } from './swap_area.ts';
 
 const AT = 0x10000000;
 const finish = <T>(body: Sleeping<T>): T => not_sleeping(body, 'a test');
@@ -48,24 +60,18 @@ function space(k: Kernel, pages: number): mm_struct {
   return mm;
 }
 
-const store = (k: Kernel, mm: mm_struct, n: number, text: string): number =>
-  finish(
-    user_write(
-      k,
-      mm,
-      AT + n * PAGE_SIZE,
-      Uint8Array.from(text, (c) => c.charCodeAt(0)),
-    ),
-  );
+const text = (value: string): Uint8Array => Uint8Array.from(value, (c) => c.charCodeAt(0));
+const store = (k: Kernel, mm: mm_struct, n: number, value: string): number =>
+  finish(user_write(k, mm, AT + n * PAGE_SIZE, text(value)));
 
-function load(k: Kernel, mm: mm_struct, n: number): string {
+function load(k: Kernel, mm: mm_struct, n: number, base = AT): string {
   const into = new Uint8Array(16);
-  const err = finish(user_read(k, mm, AT + n * PAGE_SIZE, into));
+  const err = finish(user_read(k, mm, base + n * PAGE_SIZE, into));
   return err < 0 ? String(err) : String.fromCharCode(...into.subarray(0, into.indexOf(0)));
 }
 
-const pfn_at = (k: Kernel, mm: mm_struct, n: number, write = false): pfn_t =>
-  Math.floor(user_translate(k, mm, AT + n * PAGE_SIZE, write) / PAGE_SIZE);
+const pfn_at = (k: Kernel, mm: mm_struct, n: number, write = false, base = AT): pfn_t =>
+  Math.floor(user_translate(k, mm, base + n * PAGE_SIZE, write) / PAGE_SIZE);
 const mapcount = (k: Kernel, pfn: pfn_t): number => section_map(k.mm, pfn)[page_index(pfn) + PG_MAPCOUNT]! + 1;
 const events = (k: Kernel, item: number): number => all_vm_events(k)[item]!;
 
@@ -210,6 +216,71 @@ export const migrate_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'references', [page_count(k, old), page_count(k, now)], [0, 2]);
       KUNIT_EXPECT_EQ(test, 'counted', node_stat(k, NR_SWAPCACHE), 1);
       KUNIT_EXPECT_EQ(test, 'contents', load(k, mm, 0), 'page 0');
+    }),
+    KUNIT_CASE('pages_of_files', (test) => {
+      const k = swap_machine(test, disks_of(64));
+      const f = openFile(k, lookup_disk(k, '/dev/vda')!, 0, 16 * PAGE_SIZE);
+      const { i_mapping } = f.f_inode;
+      in_task(k, () => generic_perform_write(k, f, 0, text('clean')));
+      in_task(k, () => filemap_write_and_wait(k, i_mapping));
+      const { mm, at } = in_task(k, function* () {
+        const made = (yield* mm_alloc(k))!;
+        const address = yield* vm_mmap_file(k, made, f, 0, 2 * PAGE_SIZE, VM_READ | VM_WRITE | VM_SHARED);
+        yield* user_write(k, made, address + PAGE_SIZE, text('dirty'));
+        yield* user_read(k, made, address, new Uint8Array(1));
+        return { mm: made, at: address };
+      });
+      lru_add_drain(k);
+      const old = [0, 1].map((n) => i_mapping.i_pages.page(n));
+      const before = [NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_MAPPED].map((item) => node_stat(k, item));
+      KUNIT_EXPECT_EQ(
+        test,
+        'left',
+        in_task(k, () => move(k, isolated(k, old), MIGRATE_SYNC_LIGHT)),
+        0,
+      );
+      const now = [0, 1].map((n) => i_mapping.i_pages.page(n));
+      KUNIT_EXPECT_TRUE(test, 'moved', now[0] !== old[0] && now[1] !== old[1]);
+      KUNIT_EXPECT_EQ(test, 'mapped', [pfn_at(k, mm, 0, false, at), pfn_at(k, mm, 1, false, at)], now);
+      KUNIT_EXPECT_EQ(test, 'contents', [load(k, mm, 0, at), load(k, mm, 1, at)], ['clean', 'dirty']);
+      KUNIT_EXPECT_EQ(
+        test,
+        'dirty',
+        now.map((pfn) => folio_test(k, pfn, PG_dirty)),
+        [false, true],
+      );
+      const after = [NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_MAPPED].map((item) => node_stat(k, item));
+      KUNIT_EXPECT_EQ(test, 'counted', after, before);
+      const written = node_stat(k, NR_WRITTEN);
+      KUNIT_EXPECT_EQ(
+        test,
+        'fsync',
+        in_task(k, () => filemap_write_and_wait(k, i_mapping)),
+        0,
+      );
+      KUNIT_EXPECT_EQ(test, 'still to be written', node_stat(k, NR_WRITTEN), written + 1);
+      KUNIT_EXPECT_EQ(test, 'nothing is dirty', node_stat(k, NR_FILE_DIRTY), 0);
+      lru_add_drain(k);
+      KUNIT_EXPECT_EQ(
+        test,
+        'references',
+        now.map((pfn) => page_count(k, pfn)),
+        [2, 2],
+      );
+    }),
+    KUNIT_CASE('locked_areas', (test) => {
+      const k = machine(test);
+      const mm = finish(mm_alloc(k))!;
+      finish(vm_mmap(k, mm, AT, PAGE_SIZE, VM_READ | VM_WRITE | VM_LOCKED));
+      store(k, mm, 0, 'page 0');
+      lru_add_drain(k);
+      const old = pfn_at(k, mm, 0);
+      KUNIT_EXPECT_TRUE(test, 'unevictable', folio_test(k, old, PG_unevictable));
+      KUNIT_EXPECT_EQ(test, 'left', finish(move(k, isolated(k, [old]), MIGRATE_ASYNC)), 0);
+      const now = pfn_at(k, mm, 0);
+      KUNIT_EXPECT_TRUE(test, 'moved', now !== old);
+      KUNIT_EXPECT_TRUE(test, 'stays so', folio_test(k, now, PG_unevictable) && folio_test(k, now, PG_mlocked));
+      KUNIT_EXPECT_EQ(test, 'on its list', node_stat(k, NR_UNEVICTABLE), 1);
     }),
     KUNIT_CASE_PARAM(
       'locked_pages',
