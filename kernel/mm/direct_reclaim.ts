@@ -11,6 +11,7 @@ import type { gfp_t, pfn_t } from '../include/types.ts';
 import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { charge } from '../sched/clock.ts';
 import { cond_resched } from '../sched/core.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
@@ -92,8 +93,12 @@ export function* __alloc_pages_direct_compact(
   return pfn;
 }
 
+/** What it costs to find nothing to reclaim: thirteen times over all lists. Who waits for another's end spends time on it. */
+const RECLAIM_NS = 100_000;
+
 function* __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): Sleeping<number> {
   yield* cond_resched(k);
+  charge(k, RECLAIM_NS);
   fs_reclaim_acquire(k, gfp);
   const flags = memalloc_noreclaim_save(k);
   const progress = yield* answer_of(k.page_alloc.reclaim?.try_to_free_pages(k, ac, order, gfp) ?? 0);

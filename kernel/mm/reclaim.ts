@@ -5,6 +5,7 @@
 import type { Kernel } from '../kernel.ts';
 import { try_to_compact_pages } from './compaction.ts';
 import { wakeup_kswapd } from './kswapd.ts';
+import { oom_hooks } from './oom_kill.ts';
 import type { ReclaimHooks } from './page_alloc_state.ts';
 import { age_active_anon } from './shrink_lruvec.ts';
 import { shrink_node } from './shrink_node.ts';
@@ -17,8 +18,7 @@ const hooks: ReclaimHooks = {
   node_reclaim: __node_reclaim,
   try_to_free_mem_cgroup_pages: (k, memcg, nr_pages, gfp) =>
     try_to_free_mem_cgroup_pages(k, memcg, nr_pages, gfp, true),
-  mem_cgroup_out_of_memory: () => false,
-  out_of_memory: () => false,
+  ...oom_hooks,
 };
 
 export function start_reclaim(k: Kernel): void {
