@@ -50,16 +50,25 @@ export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: numbe
   return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems };
 }
 
-function problemsOf({ work, ended }: WorkloadResult): string[] {
+/** So many are told of one by one. */
+const MAX_TOLD = 20;
+
+function problemsOf({ work, ended, problems: found }: WorkloadResult): string[] {
   const problems = [...work.wrong];
   if (work.nr_wrong > problems.length) problems.push(`${work.nr_wrong} pages in all have wrong contents`);
+  problems.push(...found.slice(0, MAX_TOLD));
+  if (found.length > MAX_TOLD) problems.push(`${found.length} such problems in all`);
   if (ended !== 'finished') problems.push(`${work.nr_running} tasks never ended (${ended})`);
   return problems;
 }
 
 const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
 
-function textOf(chosen: readonly Workload[], seed: number, { work, sampler, ended, time_ns }: WorkloadResult): string {
+function textOf(
+  chosen: readonly Workload[],
+  seed: number,
+  { work, sampler, audit, problems, ended, time_ns }: WorkloadResult,
+): string {
   const { scan_kswapd, scan_direct, steal_kswapd, steal_direct, allocstall, swap_in, swap_out } = sampler.totals();
   const names = chosen.map(({ name }) => name).join(', ');
   const lines = [
@@ -67,6 +76,7 @@ function textOf(chosen: readonly Workload[], seed: number, { work, sampler, ende
     ...tasksText(work),
     `kswapd reclaimed ${steal_kswapd} of ${scan_kswapd} pages that it scanned, tasks ${steal_direct} of ${scan_direct} in ${allocstall} stalls`,
     `${swap_out} pages swapped out, ${swap_in} in`,
+    `all pages looked at ${audit.looks} times: ${problems.length === 0 ? 'each has one owner, and all counters agree' : `${problems.length} problems`}`,
     '',
     pressure_chart(sampler),
   ];
@@ -92,12 +102,18 @@ function tasksText({ actors }: WorkloadResult['work']): string[] {
   });
 }
 
-const dataOf = (chosen: readonly Workload[], seed: number, { work, sampler, ended, time_ns }: WorkloadResult) => ({
+const dataOf = (
+  chosen: readonly Workload[],
+  seed: number,
+  { work, sampler, audit, problems, ended, time_ns }: WorkloadResult,
+) => ({
   names: chosen.map(({ name }) => name),
   seed,
   ended,
   time_ns,
   wrong_pages: work.nr_wrong,
+  audits: audit.looks,
+  problems,
   tasks: work.actors.map(({ name, task, state, written, read, note }) => ({
     name,
     pid: task?.pid ?? null,

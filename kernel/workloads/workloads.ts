@@ -6,7 +6,8 @@ import { start_reclaim } from '../mm/reclaim.ts';
 import { global_node_page_state } from '../mm/vmstat.ts';
 import { ktime_get } from '../sched/clock.ts';
 import { user_mode_thread } from '../sched/fork.ts';
-import { run } from '../sched/run.ts';
+import { type RunResult, run } from '../sched/run.ts';
+import { Audit } from './audit.ts';
 import { fill } from './fill.ts';
 import { forkbomb } from './forkbomb.ts';
 import { hog } from './hog.ts';
@@ -19,8 +20,11 @@ export const workloads: readonly Workload[] = [fill, forkbomb, hog];
 export interface WorkloadResult {
   readonly work: WorkloadRun;
   readonly sampler: Sampler;
-  /** 'finished': every task has ended. 'deadlock': tasks are left that nothing will ever wake. */
-  readonly ended: 'finished' | 'watchdog' | 'deadlock';
+  readonly audit: Audit;
+  /** What the audit found wrong, a line each. */
+  readonly problems: readonly string[];
+  /** 'finished': every task has ended. 'deadlock': tasks are left that nothing will ever wake. 'damaged': see `problems`. */
+  readonly ended: 'finished' | 'watchdog' | 'deadlock' | 'damaged';
   /** From the first task's start to the last one's end. */
   readonly time_ns: number;
 }
@@ -28,22 +32,36 @@ export interface WorkloadResult {
 /** How long the disks are given to come to an end, and how often that is looked at. */
 const SETTLE_NS = 1e9;
 const SETTLE_ROUNDS = 100;
+/** When the first audit is due. The time to the next one doubles. */
+const FIRST_AUDIT_NS = 0.05e9;
 
 /** Starts all of them together, from a task that is in place of a shell, and waits until every task has ended. */
 export function run_workloads(k: Kernel, chosen: readonly Workload[], seed: number): WorkloadResult {
   start_reclaim(k);
   const work = new WorkloadRun(k, seed);
+  const audit = new Audit(k);
   const sampler = new Sampler(k);
+  const problems: string[] = [];
   let started = false;
   user_mode_thread(k, 'sh', function* () {
     for (const workload of chosen) yield* workload.start(work);
     started = true;
   });
-  const how = run(k, { until: () => started && work.nr_running === 0 });
+  const finished = (): boolean => started && work.nr_running === 0;
+  let how: RunResult = 'done';
+  for (let gap = FIRST_AUDIT_NS; how === 'done' && !finished() && problems.length === 0; gap *= 2) {
+    const due = k.sched.latest + gap;
+    how = run(k, { until: () => k.sched.latest >= due || finished() });
+    problems.push(...audit.look(work.blocks.values(), false));
+  }
   const time_ns = ktime_get(k) - sampler.start_ns;
   sampler.stop();
-  if (how === 'done') settle(k);
-  return { work, sampler, ended: how === 'done' ? 'finished' : how === 'idle' ? 'deadlock' : how, time_ns };
+  if (finished()) {
+    settle(k);
+    problems.push(...audit.look(work.blocks.values(), true));
+  }
+  const ended = finished() ? 'finished' : how === 'watchdog' ? how : how === 'idle' ? 'deadlock' : 'damaged';
+  return { work, sampler, audit, problems, ended, time_ns };
 }
 
 function settle(k: Kernel): void {
