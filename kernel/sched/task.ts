@@ -31,6 +31,9 @@ export const PF_MEMALLOC_PIN = 0x10000000;
 /** PF_MEMALLOC_NOIO, _NOFS and _PIN: those that take something away from what a task may ask for. */
 export const PF_MEMALLOC_SCOPES = 0x100c0000;
 
+/** With the 0 at its end. */
+const TASK_COMM_LEN = 16;
+
 export class task_struct {
   pid: number;
   comm: string;
@@ -116,7 +119,7 @@ export class task_struct {
 
   constructor(pid: number, comm: string, flags: number) {
     this.pid = pid;
-    this.comm = comm;
+    this.comm = comm.slice(0, TASK_COMM_LEN - 1);
     this.flags = flags;
   }
 }

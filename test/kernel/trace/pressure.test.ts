@@ -4,13 +4,15 @@ import { describe, expect, test } from 'vitest';
 import { recorder } from '../../../kernel/config.ts';
 import { lookup_disk } from '../../../kernel/drivers/block/disk.ts';
 import { VM_READ, VM_WRITE } from '../../../kernel/include/mm.ts';
-import { NR_VMSCAN_WRITE } from '../../../kernel/include/mmzone.ts';
+import { NR_VMSCAN_WRITE, pageblock_nr_pages } from '../../../kernel/include/mmzone.ts';
 import { KEY_TRACE } from '../../../kernel/include/static_keys.ts';
 import { PAGE_SIZE } from '../../../kernel/include/types.ts';
 import {
   ALLOCSTALL,
+  COMPACTMIGRATE_SCANNED,
   PAGEOUTRUN,
   PGDEACTIVATE,
+  PGMIGRATE_SUCCESS,
   PGSCAN_DIRECT,
   PGSCAN_KSWAPD,
   PGSTEAL_DIRECT,
@@ -18,11 +20,13 @@ import {
 } from '../../../kernel/include/vm_event_item.ts';
 import { Kernel } from '../../../kernel/kernel.ts';
 import { kunit } from '../../../kernel/lib/kunit.ts';
+import { compact_nodes } from '../../../kernel/mm/compaction.ts';
 import { file, inode } from '../../../kernel/mm/filemap.ts';
 import { filemap_write_and_wait, generic_perform_write } from '../../../kernel/mm/filemap_io.ts';
 import { kswapd_init } from '../../../kernel/mm/kswapd.ts';
-import { mm_alloc, vm_mmap } from '../../../kernel/mm/mmap.ts';
+import { mm_alloc, vm_mmap, vm_munmap } from '../../../kernel/mm/mmap.ts';
 import { start_reclaim } from '../../../kernel/mm/reclaim.ts';
+import { lru_add_drain_all } from '../../../kernel/mm/swap.ts';
 import { user_write } from '../../../kernel/mm/uaccess.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
 import { global_node_page_state, vmstat_update } from '../../../kernel/mm/vmstat.ts';
@@ -161,4 +165,42 @@ test('pages of a file become dirty, are written from its beginning, and fsync() 
     ...said.slice(7).map(({ event, text }) => `${event}: ${text}`),
   ]);
   expect(said.slice(7).every(({ event }) => event === 'folio_wait_writeback')).toBe(true);
+});
+
+test('compact_memory moves as many pages as is counted, each out of a page table and in again', () => {
+  const k = swap_machine(new kunit('compaction', machine), []);
+  const pages = 4000;
+  in_task(k, function* () {
+    const mm = (yield* mm_alloc(k))!;
+    yield* vm_mmap(k, mm, AT, pages * PAGE_SIZE, VM_READ | VM_WRITE);
+    for (let n = 0; n < pages; n++) yield* user_write(k, mm, AT + n * PAGE_SIZE, Uint8Array.of(1));
+    for (let n = 0; n < pages; n += 2) yield* vm_munmap(k, mm, AT + n * PAGE_SIZE, PAGE_SIZE);
+    lru_add_drain_all(k);
+    ftrace_set_clr_event(k, 'compaction', true);
+    ftrace_set_clr_event(k, 'migrate', true);
+    yield* compact_nodes(k);
+  });
+  const said = tracefs_read(k, '/sys/kernel/tracing/trace_pipe')!.trimEnd().split('\n').map(line);
+  const of = (event: string): Line[] => said.filter((one) => one.event === event);
+  const sum = (event: string, field: string): number =>
+    of(event).reduce((total, { text }) => total + Number(new RegExp(`\\b${field}=(\\d+)`).exec(text)![1]), 0);
+  const counted = all_vm_events(k);
+  const moved = counted[PGMIGRATE_SUCCESS]!;
+  expect(moved).toBeGreaterThan(500);
+  expect(sum('mm_compaction_migratepages', 'nr_migrated')).toBe(moved);
+  expect(sum('mm_migrate_pages', 'nr_succeeded')).toBe(moved);
+  expect(of('set_migration_pte').length).toBe(moved);
+  // Back where it was: the address is the same, and the page another one.
+  const addresses = (event: string): string[] =>
+    of(event)
+      .map(({ text }) => /^addr=[0-9a-f]+/.exec(text)![0])
+      .sort();
+  expect(addresses('remove_migration_pte')).toEqual(addresses('set_migration_pte'));
+  expect(sum('mm_compaction_isolate_migratepages', 'nr_scanned')).toBe(counted[COMPACTMIGRATE_SCANNED]);
+  // The last few find no free page any more.
+  const left = sum('mm_compaction_migratepages', 'nr_failed');
+  expect(sum('mm_compaction_isolate_migratepages', 'nr_taken')).toBe(moved + left);
+  expect(left).toBeLessThan(pageblock_nr_pages);
+  expect(of('mm_compaction_begin').length).toBe(of('mm_compaction_end').length);
+  expect(of('mm_compaction_end').every(({ text }) => text.endsWith('mode=sync status=complete'))).toBe(true);
 });
