@@ -22,6 +22,7 @@ import { nameLines } from './options.ts';
 import { userPath } from './path.ts';
 import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
 import { parseSysctls, setSysctls, sysctlNames } from './sysctl_option.ts';
+import { parseSeed, parseWorkloads, runWorkloads, workloadList } from './workload_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -72,6 +73,19 @@ export const bootCommand: Command = {
         repeatable: true,
       },
       {
+        name: '--workload',
+        value: 'NAME|list',
+        choices: [],
+        help: 'run it once booted, together with others that are given; list names them and says what each shows',
+        repeatable: true,
+      },
+      {
+        name: '--seed',
+        value: 'N',
+        choices: [],
+        help: 'of what workloads do by chance; the same seed, the same output',
+      },
+      {
         name: '--json',
         value: null,
         choices: [],
@@ -104,6 +118,13 @@ export const bootCommand: Command = {
     const paths = (lists.get('--cat') ?? []).map(pathOf);
     const requests = (lists.get('--explain') ?? []).map(explainRequest);
     const swap = swapOf(lists.get('--swap') ?? []);
+    const named = lists.get('--workload') ?? [];
+    if (named.includes('list')) {
+      output.out(workloadList());
+      return EXIT_OK;
+    }
+    const chosen = parseWorkloads(named);
+    const seed = parseSeed(values.get('--seed'));
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
     if (problem !== null) throw new LabError(problem);
@@ -126,6 +147,8 @@ export const bootCommand: Command = {
     const explanations = asked?.explanations ?? [];
     // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
     const end = stopped ?? asked?.ended ?? null;
+    const pressure = end === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed) : null;
+    problems.push(...(pressure?.problems ?? []));
     const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
@@ -133,12 +156,16 @@ export const bootCommand: Command = {
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
         ...(explanations.length > 0 ? { explained: explanations.map(explanationData) } : {}),
+        ...(pressure === null ? {} : { workload: pressure.data }),
         ...(times === null ? {} : { times }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
+      if (pressure !== null) output.out(`\n${pressure.text}`);
       if (end !== null) output.out(explanations.length > 0 ? `\n${explanationsText(explanations)}` : '');
-      else output.out(`\n${textAfterLog(kernel, explanations, paths.length > 0 ? filesText(files) : null)}`);
+      else if (pressure === null || paths.length > 0 || explanations.length > 0) {
+        output.out(`\n${textAfterLog(kernel, explanations, paths.length > 0 ? filesText(files) : null)}`);
+      }
       if (times !== null) output.err(timesText(times));
     }
     for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);

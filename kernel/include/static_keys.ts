@@ -26,5 +26,7 @@ export const KEY_INIT_ON_FREE = 1 << 9;
 export const KEY_MOBILITY_DISABLED = 1 << 10;
 /** vm_numa_stat_key is off: sysctl vm.numa_stat=0. */
 export const KEY_NO_NUMA_STAT = 1 << 11;
+/** A task that compacts memory catches the block that it waits for as it comes free. */
+export const KEY_CAPTURE = 1 << 14;
 /** A request's steps are recorded: kernel/trace/explain.ts. */
 export const KEY_EXPLAIN = 1 << 30;

@@ -32,10 +32,17 @@ export const KSWAPD_HIGH_WMARK_HIT_QUICKLY = 44;
 export const PAGEOUTRUN = 45;
 export const PGROTATED = 46;
 export const OOM_KILL = 49;
+export const PGMIGRATE_SUCCESS = 55;
+export const PGMIGRATE_FAIL = 56;
+export const COMPACTMIGRATE_SCANNED = 60;
+export const COMPACTFREE_SCANNED = 61;
 export const COMPACTISOLATED = 62;
 export const COMPACTSTALL = 63;
 export const COMPACTFAIL = 64;
 export const COMPACTSUCCESS = 65;
+export const KCOMPACTD_WAKE = 66;
+export const KCOMPACTD_MIGRATE_SCANNED = 67;
+export const KCOMPACTD_FREE_SCANNED = 68;
 export const HTLB_BUDDY_PGALLOC = 69;
 export const HTLB_BUDDY_PGALLOC_FAIL = 70;
 export const CMA_ALLOC_SUCCESS = 71;
@@ -108,10 +115,17 @@ const checks: readonly (readonly [number, string])[] = [
   [PAGEOUTRUN, 'pageoutrun'],
   [PGROTATED, 'pgrotated'],
   [OOM_KILL, 'oom_kill'],
+  [PGMIGRATE_SUCCESS, 'pgmigrate_success'],
+  [PGMIGRATE_FAIL, 'pgmigrate_fail'],
+  [COMPACTMIGRATE_SCANNED, 'compact_migrate_scanned'],
+  [COMPACTFREE_SCANNED, 'compact_free_scanned'],
   [COMPACTISOLATED, 'compact_isolated'],
   [COMPACTSTALL, 'compact_stall'],
   [COMPACTFAIL, 'compact_fail'],
   [COMPACTSUCCESS, 'compact_success'],
+  [KCOMPACTD_WAKE, 'compact_daemon_wake'],
+  [KCOMPACTD_MIGRATE_SCANNED, 'compact_daemon_migrate_scanned'],
+  [KCOMPACTD_FREE_SCANNED, 'compact_daemon_free_scanned'],
   [HTLB_BUDDY_PGALLOC, 'htlb_buddy_alloc_success'],
   [HTLB_BUDDY_PGALLOC_FAIL, 'htlb_buddy_alloc_fail'],
   [CMA_ALLOC_SUCCESS, 'cma_alloc_success'],

@@ -18,6 +18,7 @@ import { cma_init_reserved_areas } from '../mm/cma.ts';
 import { fail_page_alloc_debugfs } from '../mm/fail_page_alloc.ts';
 import { hugetlb_init } from '../mm/hugetlb.ts';
 import { report_meminit } from '../mm/init_on.ts';
+import { kcompactd_init } from '../mm/kcompactd.ts';
 import { hugepage_init } from '../mm/khugepaged.ts';
 import { kswapd_init } from '../mm/kswapd.ts';
 import { oom_init } from '../mm/oom_reaper.ts';
@@ -96,6 +97,7 @@ export const stages: readonly Stage[] = [
   { name: 'init_per_zone_wmark_min', run: init_per_zone_wmark_min },
   { name: 'hung_task_init', run: hung_task_init },
   { name: 'oom_init', run: oom_init },
+  { name: 'kcompactd_init', run: kcompactd_init },
   { name: 'hugetlb_init', run: hugetlb_init },
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },

@@ -125,6 +125,12 @@ export class xarray {
     this.store(index, page + 1);
   }
 
+  /** Puts another page in place of one that is there. Its marks stay. */
+  replace_page(index: number, page: number): void {
+    const leaf = this.leaf(index);
+    if (leaf !== null) leaf.slots[index & XA_CHUNK_MASK] = page + 1;
+  }
+
   /** Puts a value there in place of a page; -1: nothing. */
   store_value(index: number, value: number): void {
     this.store(index, value < 0 ? 0 : -1 - value);

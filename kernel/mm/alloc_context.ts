@@ -1,6 +1,6 @@
 // What a request has come to, for those who look for its pages (Linux: mm/internal.h struct alloc_context).
 
-import type { gfp_t, nid_t } from '../include/types.ts';
+import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import type { nodemask_t } from '../lib/nodemask.ts';
 import type { Zone } from './mmzone.ts';
 
@@ -22,6 +22,8 @@ export class alloc_context {
   highest_zoneidx = 0;
   /** __GFP_WRITE: nodes over their share of dirty pages are passed over. */
   spread_dirty_pages = false;
+  /** The block that direct compaction has caught for the request; -1: none. */
+  captured: pfn_t = -1;
   /**
    * What came of node_reclaim() on the way over the zones, by place in the walk, where who asks can sleep (get_page.ts);
    * null: where he cannot.

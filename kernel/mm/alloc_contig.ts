@@ -1,90 +1,37 @@
-// Ranges of pages of one's choice (Linux: mm/page_alloc.c alloc_contig_range(), alloc_contig_pages(), free_contig_range();
-// mm/compaction.c isolate_freepages_range()): their pageblocks are isolated, then what is free there is taken.
+// Ranges of pages of one's choice (Linux: mm/page_alloc.c alloc_contig_range(), alloc_contig_pages(), free_contig_range()):
+// their pageblocks are isolated, what is in use there is moved away, then what is free is taken.
 //
-// Left out: moving pages in use out of the range. With one in it the request fails, as where Linux cannot move it.
+// Left out: clean pages of files that could be dropped instead; pages of hugetlb, with which the request fails.
 
-import { __GFP_MOVABLE } from '../include/gfp_types.ts';
-import { MAX_ORDER, MIGRATE_MOVABLE, PAGES_PER_SECTION, pageblock_nr_pages } from '../include/mmzone.ts';
-import { EBUSY, type gfp_t, type nid_t, type pfn_t } from '../include/types.ts';
-import { COMPACTISOLATED } from '../include/vm_event_item.ts';
+import { __GFP_MOVABLE, __GFP_RETRY_MAYFAIL, GFP_KERNEL, GFP_USER } from '../include/gfp_types.ts';
+import { MIGRATE_SYNC, MR_CONTIG_RANGE } from '../include/migrate_mode.ts';
+import { MAX_ORDER, MIGRATE_MOVABLE, PAGES_PER_SECTION } from '../include/mmzone.ts';
+import { EAGAIN, EBUSY, EINTR, ENOMEM, type gfp_t, type nid_t, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ON } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
+import { fatal_signal_pending } from '../sched/signal.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
+import { compact_control } from './compact_control.ts';
+import { isolate_freepages_range } from './compaction_free.ts';
+import { isolate_migratepages_range } from './compaction_migrate.ts';
 import { PageHuge } from './compound.ts';
-import { gfp_zone, gfp_zonelist } from './gfp.ts';
+import { current_gfp_context, gfp_zone, gfp_zonelist } from './gfp.ts';
+import { AllocatedTarget, migrate_pages, putback_movable_pages } from './migrate.ts';
 import type { Zone } from './mmzone.ts';
 import { buddy_order, PageBuddy, PageReserved, page_count, page_zone, page_zone_id } from './page.ts';
-import { __free_pages, split_page } from './page_alloc.ts';
+import { __free_pages } from './page_alloc.ts';
 import {
-  __isolate_free_page,
-  movable_in_use,
   pfn_to_online_page,
   start_isolate_page_range,
   test_pages_isolated,
   undo_isolate_page_range,
 } from './page_isolation.ts';
-import { prep_new_page } from './page_prep.ts';
-import { pageblock_end_pfn, pageblock_start_pfn, set_pageblock_skip } from './pageblock.ts';
 import { drain_all_pages } from './pcp.ts';
-import { __count_vm_events } from './vm_event.ts';
+import { lru_cache_disable, lru_cache_enable } from './swap.ts';
 
-/** Whether the first and the last page are there, and of the zone. */
-const pageblock_pfn_to_page = (k: Kernel, start_pfn: pfn_t, end_pfn: pfn_t, zone: Zone): boolean =>
-  pfn_to_online_page(k, start_pfn) &&
-  pfn_to_online_page(k, end_pfn - 1) &&
-  page_zone_id(k, start_pfn) === zone.id &&
-  page_zone_id(k, end_pfn - 1) === zone.id;
-
-/** Takes all blocks of [pfn, end_pfn), each of which must be free. @returns how many pages; 0: one is not free */
-function isolate_freepages_block(k: Kernel, pfn: pfn_t, end_pfn: pfn_t, taken: pfn_t[], orders: number[]): number {
-  let total = 0;
-  while (pfn < end_pfn) {
-    if (!PageBuddy(k, pfn)) return 0;
-    const order = buddy_order(k, pfn);
-    if (__isolate_free_page(k, pfn, order) === 0) return 0;
-    taken.push(pfn);
-    orders.push(order);
-    total += 1 << order;
-    pfn += 1 << order;
-  }
-  __count_vm_events(k, COMPACTISOLATED, total);
-  return total;
-}
-
-/**
- * Takes what is free from start_pfn on, block by block, as single pages.
- * @returns the end of the last block, which may lie behind end_pfn; 0: not all was free, and nothing is taken
- */
-function isolate_freepages_range(k: Kernel, zone: Zone, start_pfn: pfn_t, end_pfn: pfn_t): pfn_t {
-  const taken: pfn_t[] = [];
-  const orders: number[] = [];
-  let pfn = start_pfn;
-  let block_start = Math.max(pageblock_start_pfn(pfn), zone.zone_start_pfn);
-  let block_end = pageblock_end_pfn(pfn);
-  while (pfn < end_pfn) {
-    block_end = Math.min(block_end, end_pfn);
-    if (pfn >= block_end) {
-      block_start = pageblock_start_pfn(pfn);
-      block_end = Math.min(pageblock_end_pfn(pfn), end_pfn);
-    }
-    if (!pageblock_pfn_to_page(k, block_start, block_end, zone)) break;
-    const isolated = isolate_freepages_block(k, pfn, block_end, taken, orders);
-    if (isolated === 0) break;
-    pfn += isolated;
-    block_start = block_end;
-    block_end += pageblock_nr_pages;
-  }
-  for (const [n, page] of taken.entries()) {
-    prep_new_page(k, page, orders[n]!, __GFP_MOVABLE, 0);
-    if (orders[n]! > 0) split_page(k, page, orders[n]!);
-  }
-  if (pfn >= end_pfn) return pfn;
-  // Last come, first gone.
-  for (let n = taken.length - 1; n >= 0; n--) {
-    for (let p = taken[n]! + (1 << orders[n]!) - 1; p >= taken[n]!; p--) __free_pages(k, p, 0);
-  }
-  return 0;
-}
+/** How often pages that are busy are tried to be moved. */
+const MAX_TRIES = 5;
 
 /** The free block that `start` lies in; `start` itself if there is none. */
 function first_free_block(k: Kernel, start: pfn_t): pfn_t {
@@ -97,42 +44,74 @@ function first_free_block(k: Kernel, start: pfn_t): pfn_t {
 }
 
 /**
- * Takes the pages [start, end), all of one zone, as single pages with a reference each.
+ * Takes the pages [start, end), all of one zone, as single pages with a reference each. For whoever cannot wait: there must
+ * be nothing in the range that has to be waited for.
  * @param migratetype what the range's pageblocks are afterwards: MIGRATE_MOVABLE or MIGRATE_CMA
- * @returns 0 or -EBUSY
+ * @returns 0 or -errno
  */
-export function alloc_contig_range(k: Kernel, start: pfn_t, end: pfn_t, migratetype: number): number {
+export const alloc_contig_range = (k: Kernel, start: pfn_t, end: pfn_t, migratetype: number): number =>
+  not_sleeping(alloc_contig_range_sleeping(k, start, end, migratetype), 'alloc_contig_range()');
+
+/** The same for a task that can wait. */
+export function* alloc_contig_range_sleeping(
+  k: Kernel,
+  start: pfn_t,
+  end: pfn_t,
+  migratetype: number,
+): Sleeping<number> {
   const zone = page_zone(k, start);
+  const cc = new compact_control(zone, -1, current_gfp_context(k, GFP_KERNEL));
+  cc.mode = MIGRATE_SYNC;
+  cc.ignore_skip_hint = true;
+  cc.no_set_skip_hint = true;
+  cc.alloc_contig = true;
   let ret = start_isolate_page_range(k, start, end, migratetype, 0);
   if (ret === 0) {
     drain_all_pages(k, zone);
-    isolate_migratepages_range(k, zone, start, end);
-    ret = take_isolated(k, zone, start, end);
+    ret = yield* __alloc_contig_migrate_range(k, cc, start, end);
+    // Whatever was busy may not be any more.
+    if (ret === 0 || ret === -EBUSY) ret = yield* take_isolated(k, cc, start, end);
   }
   // Also where isolating failed: then what someone else isolated in the range is no longer.
   undo_isolate_page_range(k, start, end, migratetype);
   return ret;
 }
 
-/**
- * Linux looks for pages to move here, and notes down for compaction which pageblocks it has seen from their start on.
- * Those with pages that it would have moved are not noted.
- */
-function isolate_migratepages_range(k: Kernel, zone: Zone, start: pfn_t, end: pfn_t): void {
-  let block_end = pageblock_end_pfn(start);
-  for (let pfn = start; pfn < end; pfn = block_end, block_end += pageblock_nr_pages) {
-    block_end = Math.min(block_end, end);
-    if (pfn !== pageblock_start_pfn(pfn) || !pageblock_pfn_to_page(k, pfn, block_end, zone)) continue;
-    let at = pfn;
-    while (at < block_end && !movable_in_use(k, at)) at++;
-    if (at === block_end) set_pageblock_skip(k, pfn);
+/** Moves what is in use out of the range. @returns 0 or -errno */
+function* __alloc_contig_migrate_range(k: Kernel, cc: compact_control, start: pfn_t, end: pfn_t): Sleeping<number> {
+  const target = new AllocatedTarget(GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL, cc.zone.nid, null);
+  const { migratepages } = cc;
+  let tries = 0;
+  let ret = 0;
+  lru_cache_disable(k);
+  for (let pfn = start; pfn < end || migratepages.nr > 0; ) {
+    if (fatal_signal_pending(k.current)) {
+      ret = -EINTR;
+      break;
+    }
+    if (migratepages.nr === 0) {
+      cc.nr_migratepages = 0;
+      ret = yield* isolate_migratepages_range(k, cc, pfn, end);
+      if (ret !== 0 && ret !== -EAGAIN) break;
+      pfn = cc.migrate_pfn;
+      tries = 0;
+    } else if (++tries === MAX_TRIES) {
+      ret = -EBUSY;
+      break;
+    }
+    ret = yield* migrate_pages(k, migratepages, cc.batch, target, cc.mode, MR_CONTIG_RANGE);
+    if (ret === -ENOMEM) break;
   }
+  lru_cache_enable(k);
+  if (ret >= 0) return 0;
+  putback_movable_pages(k, migratepages);
+  return ret;
 }
 
-function take_isolated(k: Kernel, zone: Zone, start: pfn_t, end: pfn_t): number {
+function* take_isolated(k: Kernel, cc: compact_control, start: pfn_t, end: pfn_t): Sleeping<number> {
   const outer_start = first_free_block(k, start);
   if (test_pages_isolated(k, outer_start, end, 0) !== 0) return -EBUSY;
-  const outer_end = isolate_freepages_range(k, zone, outer_start, end);
+  const outer_end = yield* isolate_freepages_range(k, cc, outer_start, end);
   if (outer_end === 0) return -EBUSY;
   if (start !== outer_start) free_contig_range(k, outer_start, start - outer_start);
   if (end !== outer_end) free_contig_range(k, end, outer_end - end);

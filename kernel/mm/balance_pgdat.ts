@@ -9,6 +9,7 @@ import {
   MAX_NR_ZONES,
   PGDAT_DIRTY,
   PGDAT_WRITEBACK,
+  pageblock_order,
   ZONE_RECLAIM_ACTIVE,
 } from '../include/mmzone.ts';
 import { PAGEOUTRUN } from '../include/vm_event_item.ts';
@@ -18,6 +19,7 @@ import type { Sleeping } from '../sched/sleeping.ts';
 import { waitqueue_active, wake_up_all } from '../sched/wait.ts';
 import { compact_gap } from './compaction_suitable.ts';
 import { SWAP_CLUSTER_MAX } from './isolate_lru.ts';
+import { wakeup_kcompactd } from './kcompactd.ts';
 import { node_reclaim_state } from './kswapd_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { scan_control } from './scan_control.ts';
@@ -145,6 +147,8 @@ export function* balance_pgdat(k: Kernel, pgdat: PgData, order: number, highest_
     for (const zone of managed_zones(pgdat, highest_zoneidx)) {
       zone.watermark_boost -= Math.min(zone.watermark_boost, run.zone_boosts[zone.idx]!);
     }
+    // Migratetypes have mixed: whole pageblocks are wanted.
+    wakeup_kcompactd(k, pgdat, pageblock_order, highest_zoneidx);
   }
   snapshot_refaults(k, null, pgdat);
   return run.sc.order;

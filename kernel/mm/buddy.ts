@@ -1,7 +1,7 @@
 // The buddy allocator's core (Linux: mm/page_alloc.c __free_one_page(), expand(), __rmqueue_smallest()): blocks of 2^order
 // pages on the free lists of a zone.
 //
-// Left out: page reporting, shuffling, compaction's capture, KASAN and the like.
+// Left out: page reporting, shuffling, KASAN and the like.
 //
 // Context: zone->lock held, or boot with one CPU.
 
@@ -25,6 +25,7 @@ import {
   MAX_ORDER,
   MIGRATE_CMA,
   MIGRATE_ISOLATE,
+  MIGRATE_MOVABLE,
   MIGRATE_PCPTYPES,
   MIGRATE_TYPES,
   NR_FREE_CMA_PAGES,
@@ -39,13 +40,15 @@ import {
   PG_buddy,
   ZONES_PGSHIFT_HI,
 } from '../include/page_flags.ts';
-import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
+import { KEY_CAPTURE, KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG } from '../lib/bug.ts';
+import { PF_KTHREAD } from '../sched/task.ts';
 import { trace_mm_page_alloc_zone_locked } from '../trace/events/kmem.ts';
 import { explain_lists, explaining } from '../trace/explain.ts';
+import type { capture_control } from './compact_control.ts';
 import { add_to_free_list, add_to_free_list_tail, del_page_from_free_list } from './free_list.ts';
 import { clear_page_guard, is_guard_of, set_page_guard } from './guard.ts';
 import type { MmState } from './mm_state.ts';
@@ -101,6 +104,24 @@ export function set_buddy_order(mm: MmState, pfn: pfn_t, order: number): void {
   m[i + PG_MAPCOUNT]! &= ~PG_buddy;
 }
 
+/** Whether the running task, which compacts for such a block, takes it. Kernel threads compact for others. */
+function compaction_capture(
+  k: Kernel,
+  capc: capture_control,
+  zone: Zone,
+  pfn: pfn_t,
+  order: number,
+  migratetype: number,
+): boolean {
+  if ((k.current.flags & PF_KTHREAD) !== 0 || capc.page >= 0 || capc.zone !== zone || order !== capc.order)
+    return false;
+  if (migratetype === MIGRATE_CMA || migratetype === MIGRATE_ISOLATE) return false;
+  // A part of a movable pageblock might become something else.
+  if (order < pageblock_order && migratetype === MIGRATE_MOVABLE) return false;
+  capc.page = pfn;
+  return true;
+}
+
 /**
  * Gives a block to the free lists, merged with its buddies as far up as they are free.
  *
@@ -125,7 +146,12 @@ export function __free_one_page(
   let i = page_index(pfn);
   const zone_id = m[i + PG_FLAGS_HI]! >>> ZONES_PGSHIFT_HI;
   let b = 0;
+  const capc = (keys & KEY_CAPTURE) !== 0 ? k.current.capture_control : null;
   while (order < MAX_ORDER - 1) {
+    if (capc !== null && compaction_capture(k, capc, zone, pfn, order, migratetype)) {
+      __mod_zone_freepage_state(k, zone, -(1 << order), migratetype);
+      return;
+    }
     b = i ^ (PAGE_WORDS << order);
     const guard = (keys & KEY_DEBUG_PAGEALLOC) !== 0 && is_guard_of(m, b, order, zone_id);
     if (!guard && !is_buddy_of(m, b, order, zone_id)) break;

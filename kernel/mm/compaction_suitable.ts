@@ -26,7 +26,7 @@ export const compact_gap = (order: number): number => 2 << order;
 export const gfp_compaction_allowed = (gfp: gfp_t): boolean => (gfp & __GFP_IO) !== 0;
 
 /** compact_memory asks for all that can be done. */
-const is_via_compact_memory = (order: number): boolean => order === -1;
+export const is_via_compact_memory = (order: number): boolean => order === -1;
 
 /** @param wmark_target how many pages would be free */
 export function __compaction_suitable(
@@ -79,4 +79,16 @@ export function fragmentation_index(zone: Zone, order: number): number {
   if (blocks_total === 0) return 0;
   if (suitable) return -1000;
   return 1000 - Math.floor((1000 + Math.floor((free_pages * 1000) / 2 ** order)) / blocks_total);
+}
+
+/** How much of what is free is of no use for a block of that order, in percent. Linux: mm/vmstat.c. */
+export function extfrag_for_order(zone: Zone, order: number): number {
+  let free_pages = 0;
+  let suitable = 0;
+  for (let o = 0; o < MAX_ORDER; o++) {
+    const pages = zone.view[Z_FREE_AREA + o * AREA_WORDS + AREA_NR_FREE]! * 2 ** o;
+    free_pages += pages;
+    if (o >= order) suitable += pages;
+  }
+  return free_pages === 0 ? 0 : Math.floor(((free_pages - suitable) * 100) / free_pages);
 }

@@ -4,13 +4,14 @@
 //
 // Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
 //
-// Left out: psi, the page that compaction may capture, cpusets' meter of memory pressure, the sleep of workqueues' workers.
+// Left out: psi, cpusets' meter of memory pressure, the sleep of workqueues' workers.
 
 import { NR_FREE_PAGES, PAGE_ALLOC_COSTLY_ORDER, WMARK_MIN } from '../include/mmzone.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import { ALLOCSTALL, COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
+import { charge } from '../sched/clock.ts';
 import { cond_resched } from '../sched/core.ts';
 import { memalloc_noreclaim_restore, memalloc_noreclaim_save } from '../sched/mm.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
@@ -23,6 +24,8 @@ import {
   explaining,
 } from '../trace/explain.ts';
 import type { alloc_context } from './alloc_context.ts';
+import { set_compact_blockskip_flush } from './compact_control.ts';
+import { compaction_defer_reset } from './compaction_defer.ts';
 import { __compaction_suitable } from './compaction_suitable.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from './fs_reclaim.ts';
 import { get_page_sleeping } from './get_page.ts';
@@ -44,6 +47,7 @@ import {
 } from './internal.ts';
 import type { Zone } from './mmzone.ts';
 import { page_zone } from './page.ts';
+import { prep_new_page } from './page_prep.ts';
 import { drain_all_pages } from './pcp.ts';
 import { zone_reclaimable_pages } from './reclaimable.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -64,15 +68,6 @@ export function* for_each_zone_of(ac: alloc_context): Generator<Zone> {
   for (const zone of ac.zones) if (ac.nodemask === null || node_isset(zone.nid, ac.nodemask)) yield zone;
 }
 
-/** Compaction helped with a block of `order`: for those up to it the zone is not passed over any more. */
-function compaction_defer_reset(zone: Zone, order: number, alloc_success: boolean): void {
-  if (alloc_success) {
-    zone.compact_considered = 0;
-    zone.compact_defer_shift = 0;
-  }
-  if (order >= zone.compact_order_failed) zone.compact_order_failed = order + 1;
-}
-
 export function* __alloc_pages_direct_compact(
   k: Kernel,
   gfp: gfp_t,
@@ -91,19 +86,26 @@ export function* __alloc_pages_direct_compact(
   memalloc_noreclaim_restore(k, flags);
   if (state.compact_result === COMPACT_SKIPPED) return -1;
   __count_vm_events(k, COMPACTSTALL, 1);
-  const pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
+  let pfn = ac.captured;
+  ac.captured = -1;
+  if (pfn >= 0) prep_new_page(k, pfn, order, gfp, alloc_flags);
+  else pfn = yield* get_page_sleeping(k, gfp, order, alloc_flags, ac);
   if (pfn >= 0) {
     const zone = page_zone(k, pfn);
-    zone.compact_blockskip_flush = false;
-    compaction_defer_reset(zone, order, true);
+    set_compact_blockskip_flush(zone, false);
+    compaction_defer_reset(k, zone, order, true);
   }
   __count_vm_events(k, pfn >= 0 ? COMPACTSUCCESS : COMPACTFAIL, 1);
   if (pfn < 0) yield* cond_resched(k);
   return pfn;
 }
 
+/** What it costs to find nothing to reclaim: thirteen times over all lists. Who waits for another's end spends time on it. */
+const RECLAIM_NS = 100_000;
+
 function* __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): Sleeping<number> {
   yield* cond_resched(k);
+  charge(k, RECLAIM_NS);
   fs_reclaim_acquire(k, gfp);
   const flags = memalloc_noreclaim_save(k);
   const { reclaim } = k.page_alloc;

@@ -77,6 +77,21 @@ export function* folio_wait_locked(k: Kernel, pfn: pfn_t): Sleeping<void> {
   if (folio_test(k, pfn, PG_locked)) yield* folio_wait_bit_common(k, pfn, PG_locked, false);
 }
 
+/** Until it has been moved. The caller has no reference: once he is woken he does not look at it again. */
+export function* migration_entry_wait_on_locked(k: Kernel, pfn: pfn_t): Sleeping<void> {
+  if (!folio_test(k, pfn, PG_locked)) return;
+  const { queues } = k.folio_wait;
+  const key = wait_key(pfn, PG_locked);
+  const queue = queues.get(key) ?? new wait_queue_head();
+  queues.set(key, queue);
+  folio_set(k, pfn, PG_waiters);
+  const entry = new wait_queue_entry(k.current);
+  prepare_to_wait(k, queue, TASK_UNINTERRUPTIBLE, entry);
+  yield* io_schedule(k);
+  finish_wait(k, queue, entry);
+  if (!waitqueue_active(queue) && queues.get(key) === queue) queues.delete(key);
+}
+
 /** Until its contents are in storage. Context: the caller has a reference. */
 export function* folio_wait_writeback(k: Kernel, pfn: pfn_t): Sleeping<void> {
   while (folio_test(k, pfn, PG_writeback)) {

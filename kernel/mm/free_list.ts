@@ -31,6 +31,8 @@ import {
   list_empty,
   list_first_page,
   list_next_page,
+  list_prev_page,
+  list_rotate,
 } from './page_list.ts';
 
 /** Word index, from the zone's base, of free_area[order].free_list[migratetype]. */
@@ -126,6 +128,22 @@ export function move_to_free_list(k: Kernel, pfn: pfn_t, zone: Zone, order: numb
 /** The first block of a list, or -1. */
 export const get_page_from_free_area = (k: Kernel, zone: Zone, order: number, migratetype: number): pfn_t =>
   list_first_page(k, zone, list_index(order, migratetype));
+
+/** The block after, or before, another on a list; -1: there is none. Before -1: the last one. */
+export const next_free_page = (k: Kernel, zone: Zone, order: number, migratetype: number, pfn: pfn_t): pfn_t =>
+  list_next_page(k, zone, list_index(order, migratetype), pfn);
+export const prev_free_page = (k: Kernel, zone: Zone, order: number, migratetype: number, pfn: pfn_t): pfn_t =>
+  list_prev_page(k, zone, list_index(order, migratetype), pfn);
+
+/** Turns a list so that one of its blocks is the first, or the last. */
+export const free_area_rotate = (
+  k: Kernel,
+  zone: Zone,
+  order: number,
+  migratetype: number,
+  pfn: pfn_t,
+  first: boolean,
+): void => list_rotate(k, zone, list_index(order, migratetype), pfn, first);
 
 export const free_area_empty = (zone: Zone, order: number, migratetype: number): boolean =>
   list_empty(zone, list_index(order, migratetype));

@@ -29,7 +29,7 @@ export const ALLOC_RESERVES = 0x238;
 export const MAX_RECLAIM_RETRIES = 16;
 export const MAX_COMPACT_RETRIES = 16;
 
-// enum compact_result and compact_priority, as far as the allocator tells them apart
+// enum compact_result and compact_priority
 export const COMPACT_NOT_SUITABLE_ZONE = 0;
 export const COMPACT_SKIPPED = 1;
 export const COMPACT_DEFERRED = 2;

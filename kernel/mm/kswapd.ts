@@ -2,9 +2,10 @@
 // kswapd_init()): woken when a zone falls below its low watermark, at work until zones are above their high ones
 // (balance_pgdat.ts).
 //
-// Left out: freezing; kcompactd, which is woken here once there is one.
+// Left out: freezing.
 
 import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
+import { __GFP_DIRECT_RECLAIM } from '../include/gfp_types.ts';
 import { MAX_NR_ZONES } from '../include/mmzone.ts';
 import { HZ, TASK_INTERRUPTIBLE } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
@@ -23,7 +24,9 @@ import {
   trace_mm_vmscan_wakeup_kswapd,
 } from '../trace/events/vmscan.ts';
 import { balance_pgdat, clear_pgdat_congested, pgdat_balanced, pgdat_watermark_boosted } from './balance_pgdat.ts';
+import { reset_isolation_suitable } from './compaction_skip.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
+import { wakeup_kcompactd } from './kcompactd.ts';
 import { node_reclaim_state } from './kswapd_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -65,15 +68,17 @@ function* kswapd(k: Kernel, pgdat: PgData): Sleeping<void> {
   pgdat.kswapd_highest_zoneidx = MAX_NR_ZONES;
   pgdat.nr_writeback_throttled = 0;
   let highest_zoneidx = MAX_NR_ZONES - 1;
+  let alloc_order = 0;
   let reclaim_order = 0;
   for (let fell_back = false; ; ) {
     // Where large blocks had to be given up, it may sleep if single pages are there.
     if (!fell_back) {
-      reclaim_order = pgdat.kswapd_order;
+      alloc_order = pgdat.kswapd_order;
+      reclaim_order = alloc_order;
       highest_zoneidx = kswapd_highest_zoneidx(pgdat, highest_zoneidx);
     }
-    yield* kswapd_try_to_sleep(k, pgdat, reclaim_order, highest_zoneidx);
-    const alloc_order = pgdat.kswapd_order;
+    yield* kswapd_try_to_sleep(k, pgdat, alloc_order, reclaim_order, highest_zoneidx);
+    alloc_order = pgdat.kswapd_order;
     highest_zoneidx = kswapd_highest_zoneidx(pgdat, highest_zoneidx);
     pgdat.kswapd_order = 0;
     pgdat.kswapd_highest_zoneidx = MAX_NR_ZONES;
@@ -99,6 +104,7 @@ function prepare_kswapd_sleep(k: Kernel, pgdat: PgData, order: number, highest_z
 function* kswapd_try_to_sleep(
   k: Kernel,
   pgdat: PgData,
+  alloc_order: number,
   reclaim_order: number,
   highest_zoneidx: number,
 ): Sleeping<void> {
@@ -107,6 +113,9 @@ function* kswapd_try_to_sleep(
   let remaining = 0;
   prepare_to_wait(k, kswapd_wait, TASK_INTERRUPTIBLE);
   if (prepare_kswapd_sleep(k, pgdat, reclaim_order, highest_zoneidx)) {
+    // There is room now: to make large blocks of it is kcompactd's, who may look everywhere again.
+    yield* reset_isolation_suitable(k, pgdat);
+    wakeup_kcompactd(k, pgdat, alloc_order, highest_zoneidx);
     remaining = yield* schedule_timeout(k, HZ / 10);
     // Woken early: what it was woken for counts, and what it had been at before.
     if (remaining > 0) {
@@ -138,9 +147,12 @@ export function wakeup_kswapd(k: Kernel, zone: Zone, gfp: gfp_t, order: number, 
   pgdat.kswapd_order = Math.max(pgdat.kswapd_order, order);
   const { kswapd_wait } = node_reclaim_state(k, pgdat);
   if (!waitqueue_active(kswapd_wait)) return;
-  // Hopeless, or well: memory may be there, but in pieces, and that is kcompactd's.
-  if (pgdat.kswapd_failures >= MAX_RECLAIM_RETRIES) return;
-  if (pgdat_balanced(k, pgdat, order, highest_zoneidx) && !pgdat_watermark_boosted(pgdat, highest_zoneidx)) return;
+  // Hopeless, or well: memory may be there, but in pieces. Who can wait compacts for himself.
+  const balanced = pgdat_balanced(k, pgdat, order, highest_zoneidx) && !pgdat_watermark_boosted(pgdat, highest_zoneidx);
+  if (pgdat.kswapd_failures >= MAX_RECLAIM_RETRIES || balanced) {
+    if ((gfp & __GFP_DIRECT_RECLAIM) === 0) wakeup_kcompactd(k, pgdat, order, highest_zoneidx);
+    return;
+  }
   if (k.trace.on) trace_mm_vmscan_wakeup_kswapd(k, pgdat.node_id, highest_zoneidx, order, gfp);
   wake_up_interruptible(k, kswapd_wait);
 }

@@ -1,7 +1,7 @@
 // Which nodes a task's pages come from (Linux: mm/mempolicy.c alloc_pages(), policy_nodemask(), interleave_nodes(),
 // alloc_pages_bulk_array_mempolicy()). How it gets a policy: mempolicy_set.ts.
 
-import { __GFP_DIRECT_RECLAIM, __GFP_NOFAIL, __GFP_NOWARN, __GFP_THISNODE } from '../include/gfp_types.ts';
+import { __GFP_COMP, __GFP_DIRECT_RECLAIM, __GFP_NOFAIL, __GFP_NOWARN, __GFP_THISNODE } from '../include/gfp_types.ts';
 import { MPOL_BIND, MPOL_INTERLEAVE, MPOL_PREFERRED, MPOL_PREFERRED_MANY } from '../include/mempolicy.ts';
 import { NUMA_INTERLEAVE_HIT, ZONE_MOVABLE } from '../include/mmzone.ts';
 import { KEY_NO_NUMA_STAT } from '../include/static_keys.ts';
@@ -110,7 +110,9 @@ function offset_il_node(policy: mempolicy, n: number): nid_t {
 }
 
 /** vma_alloc_folio(): a page for the contents of an area. @param pgoff the page of what the area maps */
-export function* vma_alloc_folio(k: Kernel, gfp: gfp_t, pgoff: number): Sleeping<pfn_t> {
+export function* vma_alloc_folio(k: Kernel, flags: gfp_t, pgoff: number): Sleeping<pfn_t> {
+  // Without a meaning for a single page, but there to be seen in reports.
+  const gfp = flags | __GFP_COMP;
   const pol = k.current.mempolicy;
   if (pol === null) return yield* alloc_pages_sleeping(k, gfp, 0, numa_node_id(k));
   return yield* alloc_by_policy(k, gfp, 0, pol, pol.mode === MPOL_INTERLEAVE ? offset_il_node(pol, pgoff) : -1);

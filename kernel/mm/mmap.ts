@@ -30,6 +30,7 @@ import type { task_struct } from '../sched/task.ts';
 import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { type file, folio_mark_dirty } from './filemap.ts';
 import { vm_normal_page } from './memory.ts';
+import { is_migration_entry, migration_entry_pfn, readable_migration_entry } from './migration_ptes.ts';
 import { munlock_vma_page } from './mlock.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
@@ -39,7 +40,7 @@ import { folio_mark_accessed } from './swap.ts';
 import { swap_duplicate } from './swap_count.ts';
 import { unuse_all } from './swap_unuse.ts';
 import { free_swap_and_cache } from './swapfile.ts';
-import { pte_to_swp_entry, type swp_entry_t, swp_type } from './swapops.ts';
+import { pte_to_swp_entry, type swp_entry_t, swp_pte_hi, swp_pte_lo, swp_type } from './swapops.ts';
 import {
   free_pgtables,
   PTE_ACCESSED,
@@ -239,7 +240,14 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, at: numb
   }
 }
 
+/** mm_counter() of a page that is being moved. */
+function migrating_mm_counter(k: Kernel, entry: swp_entry_t): number {
+  const pfn = migration_entry_pfn(k, entry);
+  return mm_counter(section_map(k.mm, pfn), page_index(pfn));
+}
+
 function zap_swap_entry(k: Kernel, mm: mm_struct, entry: swp_entry_t): void {
+  if (is_migration_entry(entry)) add_mm_counter(mm, migrating_mm_counter(k, entry), -1);
   if (swp_type(entry) >= MAX_SWAPFILES) return;
   add_mm_counter(mm, MM_SWAPENTS, -1);
   free_swap_and_cache(k, entry);
@@ -358,9 +366,14 @@ function copy_swap_entry(
   target: Int32Array,
   to: number,
 ): void {
-  const lo = source[from]! & ~_PAGE_SWP_EXCLUSIVE;
+  let lo = source[from]! & ~_PAGE_SWP_EXCLUSIVE;
   const entry = pte_to_swp_entry(lo, source[from + 1]!);
-  if (swp_type(entry) < MAX_SWAPFILES) {
+  if (is_migration_entry(entry)) {
+    const shared = readable_migration_entry(entry);
+    add_mm_counter(mm, migrating_mm_counter(k, entry), 1);
+    lo = swp_pte_lo(shared);
+    source[from + 1] = swp_pte_hi(shared);
+  } else if (swp_type(entry) < MAX_SWAPFILES) {
     if (swap_duplicate(k, entry) < 0) return;
     add_mm_counter(mm, MM_SWAPENTS, 1);
   }

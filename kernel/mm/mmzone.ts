@@ -409,6 +409,26 @@ export class PgData {
   set kswapd_failures(value: number) {
     this.words[this.base + (P.kswapd_failures >> 2)] = value;
   }
+  /** The largest block that kcompactd is to make, up to which zone; 0: it has nothing to do. */
+  get kcompactd_max_order(): number {
+    return this.words[this.base + (P.kcompactd_max_order >> 2)]!;
+  }
+  set kcompactd_max_order(order: number) {
+    this.words[this.base + (P.kcompactd_max_order >> 2)] = order;
+  }
+  get kcompactd_highest_zoneidx(): number {
+    return this.words[this.base + (P.kcompactd_highest_zoneidx >> 2)]!;
+  }
+  set kcompactd_highest_zoneidx(idx: number) {
+    this.words[this.base + (P.kcompactd_highest_zoneidx >> 2)] = idx;
+  }
+  /** A byte, in a word that nothing shares with it. */
+  get proactive_compact_trigger(): boolean {
+    return (this.words[this.base + (P.proactive_compact_trigger >> 2)]! & 0xff) !== 0;
+  }
+  set proactive_compact_trigger(value: boolean) {
+    this.words[this.base + (P.proactive_compact_trigger >> 2)] = Number(value);
+  }
   /** NR_THROTTLED_WRITTEN when the first of them began to wait. */
   get nr_reclaim_start(): number {
     return this.get64(P.nr_reclaim_start);

@@ -22,6 +22,7 @@ import { pr_err, pr_info, pr_warn } from '../lib/printk.ts';
 import { __ratelimit } from '../lib/ratelimit.ts';
 import { send_sig } from '../sched/signal.ts';
 import { PF_EXITING, PF_KTHREAD, type task_struct } from '../sched/task.ts';
+import { trace_mark_victim } from '../trace/events/oom.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { mem_cgroup_margin, memcg_memory_event } from './memcg_charge.ts';
 import { mem_cgroup_get_oom_group, mem_cgroup_print_oom_group, mem_cgroup_scan_tasks } from './memcg_oom.ts';
@@ -52,11 +53,12 @@ function task_will_free_mem(k: Kernel, task: task_struct): boolean {
 }
 
 /** It may use reserves to come to its end. Context: oom_lock is held. */
-function mark_oom_victim(task: task_struct): void {
-  if (task.memdie) return;
+function mark_oom_victim(k: Kernel, task: task_struct): void {
+  if (task.memdie || task.mm === null) return;
   task.memdie = true;
   task.oom_victim = true;
   task.oom_mm ??= task.mm;
+  if (k.trace.on) trace_mark_victim(k, task, task.mm, task.uid);
 }
 
 function __oom_kill_process(k: Kernel, victim: task_struct, message: string): void {
@@ -68,7 +70,7 @@ function __oom_kill_process(k: Kernel, victim: task_struct, message: string): vo
   __count_vm_events(k, OOM_KILL, 1);
   memcg_memory_event(k, victim.memcg ?? k.memcg.root_mem_cgroup, 'oom_kill');
   send_sig(k, SIGKILL, victim);
-  mark_oom_victim(victim);
+  mark_oom_victim(k, victim);
   const rss = (name: string, counter: number): string => `${name}-rss:${K(mm.rss_stat[counter]!)}kB`;
   const memory = [rss('anon', MM_ANONPAGES), rss('file', MM_FILEPAGES), rss('shmem', MM_SHMEMPAGES)].join(', ');
   const tables = `pgtables:${Math.floor(mm.pgtables_bytes / 1024)}kB`;
@@ -91,7 +93,7 @@ function __oom_kill_process(k: Kernel, victim: task_struct, message: string): vo
 function oom_kill_process(k: Kernel, oc: oom_control, victim: task_struct, message: string): void {
   // No alarm for one who is on his way out.
   if (task_will_free_mem(k, victim)) {
-    mark_oom_victim(victim);
+    mark_oom_victim(k, victim);
     queue_oom_reaper(k, victim);
     return;
   }
@@ -127,7 +129,7 @@ const may_kill_current = (k: Kernel, oc: oom_control): boolean =>
 export function out_of_memory(k: Kernel, oc: oom_control): boolean {
   const { current } = k;
   if (task_will_free_mem(k, current)) {
-    mark_oom_victim(current);
+    mark_oom_victim(k, current);
     queue_oom_reaper(k, current);
     return true;
   }

@@ -16,6 +16,12 @@ import type { task_struct } from '../sched/task.ts';
 import { schedule_timeout_idle } from '../sched/timeout.ts';
 import { mod_timer, timer_list } from '../sched/timer.ts';
 import { wait_event_interruptible, wake_up } from '../sched/wait.ts';
+import {
+  trace_finish_task_reaping,
+  trace_skip_task_reaping,
+  trace_start_task_reaping,
+  trace_wake_reaper,
+} from '../trace/events/oom.ts';
 import type { mm_struct } from './mm_struct.ts';
 import { unmap_page_range } from './mmap.ts';
 import { tlb_finish_mmu, tlb_gather_mmu } from './mmu_gather.ts';
@@ -39,12 +45,19 @@ function* __oom_reap_task_mm(k: Kernel, mm: mm_struct): Sleeping<void> {
 
 /** @returns false: try again later */
 function* oom_reap_task_mm(k: Kernel, { pid, comm }: task_struct, mm: mm_struct): Sleeping<boolean> {
-  if (!down_read_trylock(mm.mmap_lock)) return false;
-  if ((mm.flags & MMF_OOM_SKIP) === 0) {
+  if (!down_read_trylock(mm.mmap_lock)) {
+    if (k.trace.on) trace_skip_task_reaping(k, pid);
+    return false;
+  }
+  if ((mm.flags & MMF_OOM_SKIP) !== 0) {
+    if (k.trace.on) trace_skip_task_reaping(k, pid);
+  } else {
+    if (k.trace.on) trace_start_task_reaping(k, pid);
     yield* __oom_reap_task_mm(k, mm);
     const rss = (name: string, counter: number): string => `${name}-rss:${K(mm.rss_stat[counter]!)}kB`;
     const left = [rss('anon', MM_ANONPAGES), rss('file', MM_FILEPAGES), rss('shmem', MM_SHMEMPAGES)];
     pr_info(k, `oom_reaper: reaped process ${pid} (${comm}), now ${left.join(', ')}`);
+    if (k.trace.on) trace_finish_task_reaping(k, pid);
   }
   up_read(k, mm.mmap_lock);
   return true;
@@ -83,6 +96,7 @@ function wake_oom_reaper(k: Kernel, task: task_struct, mm: mm_struct): void {
   // It has ended by itself.
   if ((mm.flags & MMF_OOM_SKIP) !== 0) return;
   k.oom.oom_reaper_list.push(task);
+  if (k.trace.on) trace_wake_reaper(k, task.pid);
   wake_up(k, k.oom.oom_reaper_wait);
 }
 

@@ -256,6 +256,27 @@ export function list_next_page(k: Kernel, owner: ListOwner, head: number, pfn: p
   return page_at(k, owner, head, spill[0]!, spill[1]!, NEXT);
 }
 
+/** The page that comes before another on its list, or the last one (pfn -1). @returns -1: it is the first */
+export function list_prev_page(k: Kernel, owner: ListOwner, head: number, pfn: pfn_t): pfn_t {
+  if (pfn < 0) load_head(k, owner, head, PREV);
+  else load(k, owner, lru_pointer(pfn), lru_pointer_hi(pfn), PREV);
+  return page_at(k, owner, head, spill[0]!, spill[1]!, PREV);
+}
+
+/** Turns a ring so that one of its pages is the first, or the last: the head goes where that makes it so. */
+export function list_rotate(k: Kernel, owner: ListOwner, head: number, pfn: pfn_t, first: boolean): void {
+  const head_lo = (owner.pointer_lo + (head << 2)) | 0;
+  const head_hi = owner.pointer_hi | 0;
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
+  unlink(k, owner, head_lo, head_hi);
+  load(k, owner, lo, hi, first ? PREV : NEXT);
+  const other_lo = spill[0]!;
+  const other_hi = spill[1]!;
+  if (first) __list_add(k, owner, head_lo, head_hi, other_lo, other_hi, lo, hi);
+  else __list_add(k, owner, head_lo, head_hi, lo, hi, other_lo, other_hi);
+}
+
 /** @param word what of the list_head, or behind it, is read first */
 function page_at(k: Kernel, owner: ListOwner, head: number, lo: number, hi: number, word: number): pfn_t {
   if (lo === ((owner.pointer_lo + (head << 2)) | 0) && hi === (owner.pointer_hi | 0)) return -1;

@@ -1,8 +1,9 @@
 // page_owner=on (Linux: mm/page_owner.c): for each page who has it, or had it last. The records lie in RAM,
 // 64 bytes a page (page_ext.ts).
 //
-// Left out: call traces, of which only is kept that there was one; what migration would have recorded.
+// Left out: call traces, of which only is kept that there was one.
 
+import { migrate_reason_names } from '../include/migrate_mode.ts';
 import { PG_FLAGS, PG_FLAGS_HI } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
@@ -124,6 +125,28 @@ export function split_page_owner(k: Kernel, pfn: pfn_t, nr: number): void {
   for (let p = 0; p < nr; p++, i += EXT_WORDS) ext[i + OWNER_ORDER] = ext[i + OWNER_ORDER]! & ~0xffff;
 }
 
+/** The owner of a page that is being moved is that of its new place, since when he was the old one's. */
+export function folio_copy_owner(k: Kernel, dst: pfn_t, src: pfn_t): void {
+  const from = k.page_owner.sections[src >>> PFN_SECTION_SHIFT];
+  const to = k.page_owner.sections[dst >>> PFN_SECTION_SHIFT];
+  if (from === undefined || to === undefined) return;
+  const s = page_index(src);
+  const d = page_index(dst);
+  for (let word = OWNER_ORDER; word < EXT_WORDS; word++) {
+    if (word !== OWNER_FREE_HANDLE) to[d + word] = from[s + word]!;
+  }
+  write64(to, d + OWNER_FREE_TS, read64(from, s + OWNER_TS));
+  to[d + EXT_FLAGS] = to[d + EXT_FLAGS]! | PAGE_EXT_OWNER | PAGE_EXT_OWNER_ALLOCATED;
+}
+
+/** Why the page was moved: MR_*. */
+export function set_page_owner_migrate_reason(k: Kernel, pfn: pfn_t, reason: number): void {
+  const ext = k.page_owner.sections[pfn >>> PFN_SECTION_SHIFT];
+  if (ext === undefined) return;
+  const i = page_index(pfn) + OWNER_ORDER;
+  ext[i] = (ext[i]! & 0xffff) | (reason << 16);
+}
+
 const alternate = (value: number): string => (value === 0 ? '0' : hex(value >>> 0));
 
 /** What dump_page() says of a page's owner. */
@@ -147,6 +170,8 @@ export function dump_page_owner(k: Kernel, pfn: pfn_t): void {
   const when = `ts ${read64(ext, i + OWNER_TS)}, free_ts ${read64(ext, i + OWNER_FREE_TS)}`;
   alert(`page last allocated via ${how}, gfp_mask ${alternate(gfp)}(${format_gfp(gfp)}), ${who}, ${when}`);
   alert(ext[i + OWNER_FREE_HANDLE] === 0 ? 'page_owner free stack trace missing' : 'page last free stack trace:');
+  const reason = ext[i + OWNER_ORDER]! >> 16;
+  if (reason >= 0) alert(`page has been migrated, last migrate reason: ${migrate_reason_names[reason]}`);
 }
 
 /** /sys/kernel/debug/page_owner: the first page of every block in use. */
@@ -178,9 +203,11 @@ function print_page_owner(k: Kernel, ext: Int32Array, i: number, pfn: pfn_t, ord
   const flags = format_page_flags(m[i + PG_FLAGS]!, m[i + PG_FLAGS_HI]!);
   const type = migratetype_names[gfp_migratetype(k, gfp)];
   const block = `Block ${pfn >>> pageblock_order} type ${migratetype_names[get_pageblock_migratetype(k, pfn)]}`;
+  const reason = ext[i + OWNER_ORDER]! >> 16;
+  const moved = reason < 0 ? '' : `Page has been migrated, last migrate reason: ${migrate_reason_names[reason]}\n`;
   return (
     `Page allocated via order ${order}, mask ${alternate(gfp)}(${format_gfp(gfp)}), ${who}, ${when}\n` +
-    `PFN ${pfn} type ${type} ${block} Flags ${flags}\n${print_page_owner_memcg(k, pfn)}\n`
+    `PFN ${pfn} type ${type} ${block} Flags ${flags}\n${moved}${print_page_owner_memcg(k, pfn)}\n`
   );
 }
 

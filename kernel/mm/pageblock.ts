@@ -47,3 +47,8 @@ export function set_pageblock_migratetype(k: Kernel, pfn: pfn_t, migratetype: nu
 /** Nothing was found in the block that could be moved. */
 export const set_pageblock_skip = (k: Kernel, pfn: pfn_t): void =>
   set_pfnblock_flags_mask(k, PB_MIGRATE_SKIP_MASK, pfn, PB_MIGRATE_SKIP_MASK);
+
+export const get_pageblock_skip = (k: Kernel, pfn: pfn_t): boolean =>
+  get_pfnblock_flags_mask(k, pfn, PB_MIGRATE_SKIP_MASK) !== 0;
+export const clear_pageblock_skip = (k: Kernel, pfn: pfn_t): void =>
+  set_pfnblock_flags_mask(k, 0, pfn, PB_MIGRATE_SKIP_MASK);

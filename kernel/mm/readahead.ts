@@ -4,7 +4,7 @@
 // Left out: large folios, congested devices, what a device's own limit would add to a large request.
 
 import { type bio_end_io, PAGE_SECTORS_SHIFT, REQ_OP_READ, REQ_RAHEAD, submit_bio } from '../drivers/block/disk.ts';
-import { __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { __GFP_COMP, __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { PG_error, PG_readahead, PG_uptodate } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -33,7 +33,7 @@ export function filemap_read_folio(k: Kernel, mapping: address_space, pfn: pfn_t
 
 /** A new page of the cache, locked, with a reference. @returns -1: no memory, or another was faster */
 export function* filemap_create_folio(k: Kernel, mapping: address_space, index: number, gfp: number): Sleeping<pfn_t> {
-  const pfn = yield* alloc_pages_task(k, gfp, 0);
+  const pfn = yield* alloc_pages_task(k, gfp | __GFP_COMP, 0);
   if (pfn < 0) return -1;
   if (filemap_add_folio(k, mapping, pfn, index) === 0) return pfn;
   folio_put(k, pfn);

@@ -3,8 +3,9 @@
 // Until then, while the system boots and where nobody runs tasks, a request takes what there is.
 
 import type { Kernel } from '../kernel.ts';
-import { COMPACT_SKIPPED } from './internal.ts';
+import { try_to_compact_pages } from './compaction.ts';
 import { wakeup_kswapd } from './kswapd.ts';
+import { oom_hooks } from './oom_kill.ts';
 import type { ReclaimHooks } from './page_alloc_state.ts';
 import { age_active_anon } from './shrink_lruvec.ts';
 import { shrink_node } from './shrink_node.ts';
@@ -13,12 +14,11 @@ import { __node_reclaim, try_to_free_mem_cgroup_pages, try_to_free_pages } from 
 const hooks: ReclaimHooks = {
   wakeup_kswapd,
   try_to_free_pages,
-  try_to_compact_pages: () => COMPACT_SKIPPED,
+  try_to_compact_pages,
   node_reclaim: __node_reclaim,
   try_to_free_mem_cgroup_pages: (k, memcg, nr_pages, gfp) =>
     try_to_free_mem_cgroup_pages(k, memcg, nr_pages, gfp, true),
-  mem_cgroup_out_of_memory: () => false,
-  out_of_memory: () => false,
+  ...oom_hooks,
 };
 
 export function start_reclaim(k: Kernel): void {

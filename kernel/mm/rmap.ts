@@ -147,7 +147,7 @@ const page_anon_vma = (k: Kernel, m: Int32Array, i: number): anon_vma | null =>
   k.user.anon_vmas[m[i + PG_MAPPING]! >>> ANON_VMA_SHIFT] ?? null;
 
 /** Where the area maps the page, as pt_walk() says it; -1: it does not. */
-function page_vma_mapped(k: Kernel, vma: vm_area_struct, m: Int32Array, i: number, pfn: pfn_t): number {
+export function page_vma_mapped(k: Kernel, vma: vm_area_struct, m: Int32Array, i: number, pfn: pfn_t): number {
   const index = (m[i + PG_INDEX]! >>> 0) + m[i + PG_INDEX_HI]! * TWO_32;
   const address = vma.vm_start + (index - vma.vm_pgoff) * PAGE_SIZE;
   if (address < vma.vm_start || address >= vma.vm_end) return -1;
@@ -195,7 +195,11 @@ export function folio_referenced(k: Kernel, pfn: pfn_t): number {
 }
 
 /** The areas that may map a page that is mapped. */
-const mapping_areas = (k: Kernel, m: Int32Array, i: number): readonly { readonly vma: vm_area_struct }[] | null =>
+export const mapping_areas = (
+  k: Kernel,
+  m: Int32Array,
+  i: number,
+): readonly { readonly vma: vm_area_struct }[] | null =>
   (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0
     ? (page_anon_vma(k, m, i)?.rb_root ?? null)
     : (page_file_mapping(k, m, i)?.i_mmap ?? null);

@@ -1,6 +1,6 @@
 // A page that is in swap comes back into page tables (Linux: mm/memory.c do_swap_page()).
 //
-// Left out: synchronous swap devices, KSM, migration entries. Differs from Linux: mmap_lock is kept while the page is read.
+// Left out: synchronous swap devices, KSM. Differs from Linux: mmap_lock is kept while the page is read.
 
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import {
@@ -20,8 +20,9 @@ import type { pfn_t } from '../include/types.ts';
 import { PGMAJFAULT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { folio_lock, folio_unlock } from './folio_lock.ts';
+import { folio_lock, folio_unlock, migration_entry_wait_on_locked } from './folio_lock.ts';
 import { do_wp_page, maybe_mkwrite, pte_same } from './memory.ts';
+import { is_migration_entry, migration_entry_pfn } from './migration_ptes.ts';
 import { mlock_vma_page } from './mlock.ts';
 import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
@@ -52,6 +53,10 @@ export function* do_swap_page(
 ): Sleeping<number> {
   const mm = vma.vm_mm;
   const entry = pte_to_swp_entry(lo, hi);
+  if (is_migration_entry(entry)) {
+    yield* migration_entry_wait_on_locked(k, migration_entry_pfn(k, entry));
+    return 0;
+  }
   if (swp_type(entry) >= MAX_SWAPFILES) return VM_FAULT_SIGBUS;
   let fault = 0;
   let pfn = swap_cache_get_folio(k, entry, vma, address);

@@ -135,6 +135,12 @@ function tick_preempts(k: Kernel, queue: rq): boolean {
   return ran >= sched_slice(queue, nr_cpus(k));
 }
 
+/** Whether another is to have the CPU at the next point where it can. */
+export function need_resched(k: Kernel): boolean {
+  const { running } = k.sched;
+  return running !== null && should_resched(k) && tick_preempts(k, running);
+}
+
 /** To the end of the queue. Linux: yield(). */
 export function* yield_(k: Kernel): Sleeping<void> {
   const queue = k.sched.running;

@@ -5,6 +5,7 @@ import type { cpuset } from '../cgroup/cpuset.ts';
 import { TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { type cpumask_t, NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
+import type { capture_control } from '../mm/compact_control.ts';
 import type { mem_cgroup } from '../mm/memcontrol.ts';
 import type { mempolicy } from '../mm/mempolicy_set.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
@@ -30,6 +31,9 @@ export const PF_MEMALLOC_PIN = 0x10000000;
 /** PF_MEMALLOC_NOIO, _NOFS and _PIN: those that take something away from what a task may ask for. */
 export const PF_MEMALLOC_SCOPES = 0x100c0000;
 
+/** With the 0 at its end. */
+const TASK_COMM_LEN = 16;
+
 export class task_struct {
   pid: number;
   comm: string;
@@ -54,6 +58,8 @@ export class task_struct {
   mm: mm_struct | null = null;
   /** null: its pages come from the CPU's own node. */
   mempolicy: mempolicy | null = null;
+  /** While it compacts for a request. */
+  capture_control: capture_control | null = null;
   /** null: the root. */
   memcg: mem_cgroup | null = null;
   /** set_active_memcg(): charged in its place. */
@@ -113,7 +119,7 @@ export class task_struct {
 
   constructor(pid: number, comm: string, flags: number) {
     this.pid = pid;
-    this.comm = comm;
+    this.comm = comm.slice(0, TASK_COMM_LEN - 1);
     this.flags = flags;
   }
 }

@@ -41,6 +41,10 @@ function add_event(
 export const call_at = (k: Kernel, time_ns: number, fn: (k: Kernel) => void): timer_event =>
   add_event(k, Math.max(time_ns, k.sched.now), { softirq: false, deferrable: false }, fn);
 
+/** The same for something that is no reason to wake up: if nothing else will ever happen, it does not either. */
+export const defer_at = (k: Kernel, time_ns: number, fn: (k: Kernel) => void): timer_event =>
+  add_event(k, Math.max(time_ns, k.sched.now), { softirq: false, deferrable: true }, fn);
+
 export class timer_list {
   /** In jiffies. */
   expires = 0;

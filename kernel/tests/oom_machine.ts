@@ -1,18 +1,19 @@
-// Machines whose memory runs out, and processes that use it up, for tests of the OOM killer. Nothing can be reclaimed.
+// Machines whose memory runs out, and processes that use it up, for tests of the OOM killer. Without
+// swap, reclaim finds nothing.
 
 import { VM_READ, VM_WRITE } from '../include/mm.ts';
 import { PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
-import { COMPACT_SKIPPED } from '../mm/internal.ts';
+import { kswapd_init } from '../mm/kswapd.ts';
 import { spawn_process, vm_mmap } from '../mm/mmap.ts';
-import { oom_hooks } from '../mm/oom_kill.ts';
 import { oom_init } from '../mm/oom_reaper.ts';
+import { start_reclaim } from '../mm/reclaim.ts';
 import { user_access } from '../mm/uaccess.ts';
 import { exit_to_user_mode, type TaskBody } from '../sched/fork.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
-import { schedule_timeout_interruptible, schedule_timeout_uninterruptible } from '../sched/timeout.ts';
+import { schedule_timeout_interruptible } from '../sched/timeout.ts';
 import { made_progress } from '../sched/watchdog.ts';
 import { nodes_of, type Running, running } from './allocator.ts';
 import type { Test } from './env.ts';
@@ -20,18 +21,8 @@ import type { Test } from './env.ts';
 /** @param mib of each node */
 export function oom_machine(test: Test, nodes: number, mib: number, options: Running = {}): Kernel {
   const k = running(test, nodes_of(nodes, mib), options);
-  k.page_alloc.reclaim = {
-    wakeup_kswapd: () => {},
-    // There is nothing to be had, but to find that out takes a while.
-    *try_to_free_pages() {
-      yield* schedule_timeout_uninterruptible(k, 1);
-      return 0;
-    },
-    try_to_compact_pages: () => COMPACT_SKIPPED,
-    node_reclaim: () => false,
-    try_to_free_mem_cgroup_pages: () => 0,
-    ...oom_hooks,
-  };
+  kswapd_init(k);
+  start_reclaim(k);
   oom_init(k);
   return k;
 }

@@ -3,6 +3,7 @@
 import { bad_page_suite } from './bad_page.ts';
 import { buddy_suite } from './buddy.ts';
 import { cma_suite } from './cma.ts';
+import { compaction_suite } from './compaction.ts';
 import { cpuset_suite } from './cpuset.ts';
 import { e820_suite } from './e820.ts';
 import type { Suite } from './env.ts';
@@ -14,6 +15,7 @@ import { lru_suite } from './lru.ts';
 import { memblock_suite } from './memblock.ts';
 import { memcg_suite } from './memcg.ts';
 import { mempolicy_suite } from './mempolicy.ts';
+import { migrate_suite } from './migrate.ts';
 import { mm_suite } from './mm.ts';
 import { mm_swap_suite } from './mm_swap.ts';
 import { nodemask_suite } from './nodemask.ts';
@@ -59,4 +61,6 @@ export const suites: readonly Suite[] = [
   swap_suite,
   vmscan_suite,
   oom_suite,
+  migrate_suite,
+  compaction_suite,
 ];

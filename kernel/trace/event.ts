@@ -72,18 +72,22 @@ export interface TraceEvent extends Omit<Definition, 'args' | 'base'> {
   /** Of all events. */
   readonly number: number;
   readonly words: number;
+  /** Words of each field. */
+  readonly widths: readonly number[];
   readonly args: readonly Argument[];
 }
 
 const field = (name: string): Argument => ({ expr: `REC->${name}`, value: (fields) => fields[name]! });
 
 export function define_event(system: TraceSystem, event: Definition): TraceEvent {
+  const widths = event.fields.map(([type]) => layouts[type].words);
   return {
     base: system,
     ...event,
     system,
     number: systems.indexOf(system) * SYSTEM_EVENTS + event.id,
-    words: event.fields.reduce((words, [type]) => words + layouts[type].words, 0),
+    words: widths.reduce((sum, words) => sum + words, 0),
+    widths,
     args: event.args.map((arg) => (typeof arg === 'string' ? field(arg) : arg)),
   };
 }

@@ -14,7 +14,7 @@ export function trace_record(k: Kernel, event: TraceEvent, ...values: readonly F
   let at = trace.buffer.reserve(event.number, event.words, k.percpu.cpu, pid, k.log.now());
   const { words } = trace.buffer;
   for (let n = 0; n < values.length; n++) {
-    const nr_words = layouts[event.fields[n]![0]].words;
+    const nr_words = event.widths[n]!;
     put(words, at, nr_words, values[n]!);
     at += nr_words;
   }

@@ -95,14 +95,8 @@ describe('--json', () => {
       .filter((line) => line.startsWith('| `'));
     const described = heads.flatMap((line) => [...line.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name));
     const { out } = await boot(
-      '--json',
-      '-m',
-      '256M',
-      '--times',
-      '--cat',
-      '/proc/buddyinfo',
-      '--explain',
-      'GFP_KERNEL',
+      ...['--json', '-m', '128M', '--swap', '64M', '--times', '--cat', '/proc/buddyinfo'],
+      ...['--explain', 'GFP_KERNEL', '--workload', 'hog'],
     );
     expect(Object.keys(JSON.parse(out)).sort()).toEqual(described.sort());
   });

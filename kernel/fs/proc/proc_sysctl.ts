@@ -9,6 +9,7 @@ import { sysctl_aliases } from '../../init/early_params.ts';
 import { parse_args } from '../../init/params.ts';
 import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_warn } from '../../lib/printk.ts';
+import { compaction_table } from '../../mm/compaction_sysctl.ts';
 import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
 import { oom_table } from '../../mm/oom_sysctl.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
@@ -23,8 +24,8 @@ const KERNEL = 'sys/kernel/';
 
 /** Files of /proc/sys/vm that 6.1 has as well. */
 const vm_elsewhere: readonly string[] = `
-  admin_reserve_kbytes compact_memory compact_unevictable_allowed compaction_proactiveness dirty_expire_centisecs dirty_writeback_centisecs
-  dirtytime_expire_seconds drop_caches extfrag_threshold hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
+  admin_reserve_kbytes dirty_expire_centisecs dirty_writeback_centisecs
+  dirtytime_expire_seconds drop_caches hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
   legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
   mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
   numa_zonelist_order overcommit_kbytes overcommit_memory
@@ -36,6 +37,7 @@ const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', '
 
 const vm_files: readonly ctl_table[] = [
   ...vm_table,
+  ...compaction_table,
   ...node_reclaim_table,
   ...writeback_table,
   ...vmstat_table,

@@ -2,6 +2,7 @@
 
 import type { Kernel } from '../../kernel.ts';
 import { read_page_owner } from '../../mm/page_owner.ts';
+import { proc_pid_read } from './base.ts';
 import { frag_show } from './buddyinfo.ts';
 import { meminfo_proc_show } from './meminfo.ts';
 import { pagetypeinfo_show } from './pagetypeinfo.ts';
@@ -29,5 +30,5 @@ export function proc_read(k: Kernel, path: string): string | null {
   if (path === '/sys/kernel/debug/page_owner') return k.config.PAGE_OWNER ? read_page_owner(k) : null;
   if (!path.startsWith('/proc/')) return null;
   const name = path.slice('/proc/'.length);
-  return files.get(name)?.(k) ?? proc_sys_read(k, name);
+  return files.get(name)?.(k) ?? proc_pid_read(k, name) ?? proc_sys_read(k, name);
 }

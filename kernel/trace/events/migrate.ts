@@ -2,28 +2,15 @@
 //
 // Context: called while k.trace.on.
 
+import { migrate_mode_names, migrate_reason_names } from '../../include/migrate_mode.ts';
 import type { Kernel } from '../../kernel.ts';
 import { define_event, type TraceEvent } from '../event.ts';
 import { trace_record } from '../record.ts';
 import { symbolic } from './mmflags.ts';
 
 const numbered = (names: readonly string[]) => names.map((name, n) => [n, name] as const);
-
-const mode = symbolic('mode', numbered(['MIGRATE_ASYNC', 'MIGRATE_SYNC_LIGHT', 'MIGRATE_SYNC']));
-const reason = symbolic(
-  'reason',
-  numbered([
-    'compaction',
-    'memory_failure',
-    'memory_hotplug',
-    'syscall_or_cpuset',
-    'mempolicy_mbind',
-    'numa_misplaced',
-    'contig_range',
-    'longterm_pin',
-    'demotion',
-  ]),
-);
+const mode = symbolic('mode', numbered(migrate_mode_names));
+const reason = symbolic('reason', numbered(migrate_reason_names));
 
 const migration_pte = (name: string, id: number): TraceEvent =>
   define_event('migrate', {

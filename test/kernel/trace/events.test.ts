@@ -223,11 +223,11 @@ test('who, where and when are those of the moment of the event', () => {
   v.trace_mm_vmscan_kswapd_wake(k, 0, 1, 0);
   now = 83_456_789_499;
   k.current.pid = 190;
-  k.current.comm = 'a name that is longer';
+  k.current.comm = 'kworker/u8:0-fl';
   v.trace_mm_vmscan_direct_reclaim_end(k, 2 ** 40);
   expect(tracefs_read(k, '/sys/kernel/tracing/trace_pipe')).toBe(
     '         kswapd0-38      [000] .....     1.000000: mm_vmscan_kswapd_wake: nid=0 order=0\n' +
-      'a name that is longer-190     [000] .....    83.456789: mm_vmscan_direct_reclaim_end: nr_reclaimed=1099511627776\n',
+      ' kworker/u8:0-fl-190     [000] .....    83.456789: mm_vmscan_direct_reclaim_end: nr_reclaimed=1099511627776\n',
   );
 });
 

@@ -1,0 +1,128 @@
+// `--workload`: tasks that put a booted machine under pressure, and what came of it, as text and as data.
+
+import type { Kernel } from '../kernel/kernel.ts';
+import { pressure_chart } from '../kernel/workloads/chart.ts';
+import type { Workload } from '../kernel/workloads/workload.ts';
+import { run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
+import { UsageError } from './command.ts';
+import { nearestName } from './near.ts';
+
+const MAX_SEED = 2 ** 32 - 1;
+
+/** One a line, each with what it shows. */
+export function workloadList(): string {
+  const width = Math.max(...workloads.map(({ name }) => name.length));
+  return workloads.map(({ name, shows }) => `${name.padEnd(width)}  ${shows}\n`).join('');
+}
+
+export function parseWorkloads(names: readonly string[]): Workload[] {
+  const errors: string[] = [];
+  const chosen = names.flatMap((name) => {
+    const workload = workloads.find((one) => one.name === name);
+    if (workload !== undefined) return [workload];
+    const known = workloads.map((one) => one.name);
+    const near = nearestName(name, known);
+    errors.push(`--workload ${name}: there are ${known.join(', ')}${near === null ? '' : `; did you mean ${near}?`}`);
+    return [];
+  });
+  if (errors.length > 0) throw new UsageError(errors);
+  return chosen;
+}
+
+export function parseSeed(text = '1'): number {
+  const seed = Number(text);
+  if (!/^\d+$/.test(text) || seed < 1 || seed > MAX_SEED) {
+    throw new UsageError([`--seed ${text}: a number from 1 to ${MAX_SEED} is needed`]);
+  }
+  return seed;
+}
+
+export interface Pressure {
+  readonly text: string;
+  readonly data: object;
+  /** What went wrong, a line each: contents that are not what was written, tasks that never ended. */
+  readonly problems: readonly string[];
+}
+
+export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: number): Pressure {
+  const result = run_workloads(k, chosen, seed);
+  const problems = problemsOf(result).map((problem) => `--workload: ${problem}`);
+  return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems };
+}
+
+/** So many are told of one by one. */
+const MAX_TOLD = 20;
+
+function problemsOf({ work, ended, problems: found }: WorkloadResult): string[] {
+  const problems = [...work.wrong];
+  if (work.nr_wrong > problems.length) problems.push(`${work.nr_wrong} pages in all have wrong contents`);
+  problems.push(...found.slice(0, MAX_TOLD));
+  if (found.length > MAX_TOLD) problems.push(`${found.length} such problems in all`);
+  if (ended !== 'finished') problems.push(`${work.nr_running} tasks never ended (${ended})`);
+  return problems;
+}
+
+const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
+
+function textOf(
+  chosen: readonly Workload[],
+  seed: number,
+  { work, sampler, audit, problems, ended, time_ns }: WorkloadResult,
+): string {
+  const { scan_kswapd, scan_direct, steal_kswapd, steal_direct, allocstall, swap_in, swap_out } = sampler.totals();
+  const names = chosen.map(({ name }) => name).join(', ');
+  const lines = [
+    `workload ${names}, seed ${seed}: ${ended} after ${seconds(time_ns)} s of virtual time`,
+    ...tasksText(work),
+    `kswapd reclaimed ${steal_kswapd} of ${scan_kswapd} pages that it scanned, tasks ${steal_direct} of ${scan_direct} in ${allocstall} stalls`,
+    `${swap_out} pages swapped out, ${swap_in} in`,
+    `all pages looked at ${audit.looks} times: ${problems.length === 0 ? 'each has one owner, and all counters agree' : `${problems.length} problems`}`,
+    '',
+    pressure_chart(sampler),
+  ];
+  return lines.join('\n');
+}
+
+/** Those that have the same name and the same end share a line. */
+function tasksText({ actors }: WorkloadResult['work']): string[] {
+  const groups = new Map<string, { count: number; written: number; read: number; notes: string[] }>();
+  for (const { name, state, written, read, note } of actors) {
+    const key = `${name}: ${state}`;
+    const group = groups.get(key) ?? { count: 0, written: 0, read: 0, notes: [] };
+    group.count++;
+    group.written += written;
+    group.read += read;
+    if (note !== '') group.notes.push(note);
+    groups.set(key, group);
+  }
+  return [...groups].map(([key, { count, written, read, notes }]) => {
+    const times = count > 1 ? ` (${count} tasks)` : '';
+    const more = notes.length > 0 ? `; ${notes.join('; ')}` : '';
+    return `  ${key}${times}, ${written} pages written, ${read} read and compared${more}`;
+  });
+}
+
+const dataOf = (
+  chosen: readonly Workload[],
+  seed: number,
+  { work, sampler, audit, problems, ended, time_ns }: WorkloadResult,
+) => ({
+  names: chosen.map(({ name }) => name),
+  seed,
+  ended,
+  time_ns,
+  wrong_pages: work.nr_wrong,
+  audits: audit.looks,
+  problems,
+  tasks: work.actors.map(({ name, task, state, written, read, note }) => ({
+    name,
+    pid: task?.pid ?? null,
+    state,
+    written,
+    read,
+    note,
+  })),
+  totals: sampler.totals(),
+  zones: sampler.zones,
+  samples: sampler.samples,
+});

@@ -1,0 +1,26 @@
+// Anonymous memory for a quarter more than there is: with swap kswapd has to find room for it, and without there is none.
+
+import type { Sleeping } from '../sched/sleeping.ts';
+import type { Workload } from './workload.ts';
+import type { Actor } from './workload_run.ts';
+
+function* body(actor: Actor): Sleeping<void> {
+  const { run } = actor;
+  const pages = Math.floor(run.k.mm.totalram_pages * 1.25);
+  const region = yield* actor.map(pages);
+  for (let page = 0; page < pages; page++) yield* actor.write(region, page);
+  for (let n = 0; n < pages >>> 3; n++) {
+    const page = run.chance(pages);
+    yield* actor.check(region, page);
+    yield* actor.write(region, page);
+  }
+  for (let page = 0; page < pages; page++) yield* actor.check(region, page);
+}
+
+export const fill: Workload = {
+  name: 'fill',
+  shows: 'one task writes a quarter more anonymous memory than there is RAM: kswapd, direct reclaim, swap or OOM',
+  *start(run) {
+    yield* run.start('fill', body);
+  },
+};

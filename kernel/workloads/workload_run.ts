@@ -1,0 +1,194 @@
+// A run of workloads: who takes part, what each has done and how it ended. An actor is a task with memory of its own;
+// whatever it writes it knows, and compares when it reads.
+
+import { VM_READ, VM_WRITE } from '../include/mm.ts';
+import { SIGKILL } from '../include/sched.ts';
+import { EFAULT, EIO, PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import { prandom_u32_max, seed_random } from '../lib/random.ts';
+import { fork_process, spawn_process, vm_mmap } from '../mm/mmap.ts';
+import { __free_pages } from '../mm/page_alloc.ts';
+import { user_access } from '../mm/uaccess.ts';
+import { page_word_index, page_words } from '../mm/user_pgtable.ts';
+import { charge } from '../sched/clock.ts';
+import { cond_resched } from '../sched/core.ts';
+import { do_exit, exit_to_user_mode } from '../sched/fork.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
+import type { task_struct } from '../sched/task.ts';
+import { made_progress } from '../sched/watchdog.ts';
+import { check_page, fill_page, page_key } from './contents.ts';
+
+const SIGBUS = 7;
+const SIGSEGV = 11;
+/** What it takes to read or write all of a page. */
+const PAGE_NS = 400;
+/** How many pages with wrong contents are told of one by one. */
+const MAX_TOLD = 10;
+
+/** Anonymous memory, with what each page of it has to hold. */
+export class Region {
+  readonly start: number;
+  /** By page: page_key(), or 0. */
+  readonly keys: Int32Array;
+
+  constructor(start: number, keys: Int32Array) {
+    this.start = start;
+    this.keys = keys;
+  }
+}
+
+/** Pages that the kernel itself has: no reclaim finds them. */
+export interface KernelBlock {
+  readonly pfn: pfn_t;
+  readonly order: number;
+  readonly key: number;
+}
+
+export class Actor {
+  readonly run: WorkloadRun;
+  readonly name: string;
+  readonly id: number;
+  /** null: there was no memory to make it of. */
+  task: task_struct | null = null;
+  /** 'running'; then 'finished', or what killed it. */
+  state = 'running';
+  /** Pages. */
+  written = 0;
+  read = 0;
+  /** What else there is to say of it. */
+  note = '';
+  #version = 0;
+
+  constructor(run: WorkloadRun, name: string, id: number) {
+    this.run = run;
+    this.name = name;
+    this.id = id;
+  }
+
+  /** Maps memory that nobody has touched yet. Context: the actor runs. */
+  *map(pages: number): Sleeping<Region> {
+    const { k } = this.run;
+    const start = yield* vm_mmap(k, k.current.mm!, 0, pages * PAGE_SIZE, VM_READ | VM_WRITE);
+    if (start < 0) yield* this.#signalled(start);
+    return new Region(start, new Int32Array(pages));
+  }
+
+  /** Where a page is in RAM. A failure is the signal that it is on Linux, and ends the task. */
+  *#access(region: Region, page: number, write: boolean): Sleeping<pfn_t> {
+    const { k } = this.run;
+    if (k.current.fatal_signal_pending) yield* exit_to_user_mode(k);
+    const pa = yield* user_access(k, k.current.mm!, region.start + page * PAGE_SIZE, write);
+    if (pa < 0) yield* this.#signalled(pa);
+    charge(k, PAGE_NS);
+    made_progress(k);
+    return pa / PAGE_SIZE;
+  }
+
+  *write(region: Region, page: number): Sleeping<void> {
+    const { k, seed } = this.run;
+    const pfn = yield* this.#access(region, page, true);
+    const key = page_key(seed, this.id, page, ++this.#version);
+    fill_page(page_words(k, pfn), page_word_index(pfn), key);
+    region.keys[page] = key;
+    this.written++;
+  }
+
+  *check(region: Region, page: number): Sleeping<void> {
+    const pfn = yield* this.#access(region, page, false);
+    this.compare(pfn, region.keys[page]!, `page ${page}`);
+  }
+
+  /** Whether a page frame holds what it should; if not, the run has failed. */
+  compare(pfn: pfn_t, key: number, what: string): void {
+    const { run } = this;
+    this.read++;
+    const wrong = check_page(page_words(run.k, pfn), page_word_index(pfn), key);
+    if (wrong < 0) return;
+    const where = `pfn 0x${pfn.toString(16)}, word ${wrong}`;
+    if (++run.nr_wrong <= MAX_TOLD)
+      run.wrong.push(`${this.name}: ${what} does not hold what was written to it (${where})`);
+  }
+
+  *#signalled(error: number): Sleeping<void> {
+    const { k } = this.run;
+    const signal = error === -EIO ? SIGBUS : error === -EFAULT ? SIGSEGV : SIGKILL;
+    yield* exit_to_user_mode(k);
+    yield* do_exit(k, signal);
+  }
+
+  /** Another process with a copy of this one's memory. Context: the actor runs. */
+  *fork(name: string, body: (actor: Actor) => Sleeping<void>): Sleeping<Actor> {
+    return yield* this.run.start(name, body, fork_process);
+  }
+}
+
+type MakeProcess = typeof spawn_process;
+
+export class WorkloadRun {
+  readonly k: Kernel;
+  readonly seed: number;
+  readonly actors: Actor[] = [];
+  /** Those that have not ended. */
+  nr_running = 0;
+  nr_wrong = 0;
+  readonly wrong: string[] = [];
+  /** By first page: what actors have taken for the kernel. */
+  readonly blocks = new Map<pfn_t, KernelBlock>();
+  /** Called once no actor runs any more, to give back what is left. */
+  readonly at_end: (() => void)[] = [];
+
+  constructor(k: Kernel, seed: number) {
+    this.k = k;
+    this.seed = seed;
+    seed_random(k, seed);
+  }
+
+  /** Below `ceil`. */
+  chance(ceil: number): number {
+    return prandom_u32_max(this.k, ceil);
+  }
+
+  /** Starts a process. Context: a task runs. */
+  *start(name: string, body: (actor: Actor) => Sleeping<void>, make: MakeProcess = spawn_process): Sleeping<Actor> {
+    const actor = new Actor(this, name, this.actors.length + 1);
+    this.actors.push(actor);
+    this.nr_running++;
+    const task = yield* make(this.k, name, () => body(actor));
+    if (typeof task === 'number') {
+      actor.state = 'no memory to begin with';
+      this.nr_running--;
+      return actor;
+    }
+    actor.task = task;
+    task.exit_work.push(() => this.#ended(actor));
+    return actor;
+  }
+
+  /** Its memory is gone by then. */
+  *#ended(actor: Actor): Sleeping<void> {
+    const { exit_code, oom_victim } = actor.task!;
+    this.nr_running--;
+    if (exit_code === 0) actor.state = 'finished';
+    else if (oom_victim) actor.state = 'killed by the OOM killer';
+    else if (exit_code === SIGKILL) actor.state = 'killed';
+    else actor.state = exit_code === SIGBUS ? 'killed (SIGBUS)' : 'killed (SIGSEGV)';
+    yield* cond_resched(this.k);
+  }
+
+  /** Notes a block that the kernel has taken, and writes to it. */
+  took(actor: Actor, pfn: pfn_t, order: number): KernelBlock {
+    const block = { pfn, order, key: page_key(this.seed, actor.id, pfn, 0) };
+    for (let n = 0; n < 1 << order; n++)
+      fill_page(page_words(this.k, pfn + n), page_word_index(pfn + n), block.key + n);
+    this.blocks.set(pfn, block);
+    actor.written += 1 << order;
+    return block;
+  }
+
+  /** Gives it back, after a look at what it holds. */
+  give(actor: Actor, { pfn, order, key }: KernelBlock): void {
+    for (let n = 0; n < 1 << order; n++) actor.compare(pfn + n, key + n, `page ${n} of a block of order ${order}`);
+    this.blocks.delete(pfn);
+    __free_pages(this.k, pfn, order);
+  }
+}

@@ -1,0 +1,72 @@
+// All workloads, and a run of some of them from beginning to end.
+
+import { NR_WRITEBACK } from '../include/mmzone.ts';
+import type { Kernel } from '../kernel.ts';
+import { start_reclaim } from '../mm/reclaim.ts';
+import { global_node_page_state } from '../mm/vmstat.ts';
+import { ktime_get } from '../sched/clock.ts';
+import { user_mode_thread } from '../sched/fork.ts';
+import { type RunResult, run } from '../sched/run.ts';
+import { Audit } from './audit.ts';
+import { fill } from './fill.ts';
+import { forkbomb } from './forkbomb.ts';
+import { hog } from './hog.ts';
+import { Sampler } from './samples.ts';
+import type { Workload } from './workload.ts';
+import { WorkloadRun } from './workload_run.ts';
+
+export const workloads: readonly Workload[] = [fill, forkbomb, hog];
+
+export interface WorkloadResult {
+  readonly work: WorkloadRun;
+  readonly sampler: Sampler;
+  readonly audit: Audit;
+  /** What the audit found wrong, a line each. */
+  readonly problems: readonly string[];
+  /** 'finished': every task has ended. 'deadlock': tasks are left that nothing will ever wake. 'damaged': see `problems`. */
+  readonly ended: 'finished' | 'watchdog' | 'deadlock' | 'damaged';
+  /** From the first task's start to the last one's end. */
+  readonly time_ns: number;
+}
+
+/** How long the disks are given to come to an end, and how often that is looked at. */
+const SETTLE_NS = 1e9;
+const SETTLE_ROUNDS = 100;
+/** When the first audit is due. The time to the next one doubles. */
+const FIRST_AUDIT_NS = 0.05e9;
+
+/** Starts all of them together, from a task that is in place of a shell, and waits until every task has ended. */
+export function run_workloads(k: Kernel, chosen: readonly Workload[], seed: number): WorkloadResult {
+  start_reclaim(k);
+  const work = new WorkloadRun(k, seed);
+  const audit = new Audit(k);
+  const sampler = new Sampler(k);
+  const problems: string[] = [];
+  let started = false;
+  user_mode_thread(k, 'sh', function* () {
+    for (const workload of chosen) yield* workload.start(work);
+    started = true;
+  });
+  const finished = (): boolean => started && work.nr_running === 0;
+  let how: RunResult = 'done';
+  for (let gap = FIRST_AUDIT_NS; how === 'done' && !finished() && problems.length === 0; gap *= 2) {
+    const due = k.sched.latest + gap;
+    how = run(k, { until: () => k.sched.latest >= due || finished() });
+    problems.push(...audit.look(work.blocks.values(), false));
+  }
+  const time_ns = ktime_get(k) - sampler.start_ns;
+  sampler.stop();
+  if (finished()) {
+    settle(k);
+    problems.push(...audit.look(work.blocks.values(), true));
+  }
+  const ended = finished() ? 'finished' : how === 'watchdog' ? how : how === 'idle' ? 'deadlock' : 'damaged';
+  return { work, sampler, audit, problems, ended, time_ns };
+}
+
+function settle(k: Kernel): void {
+  for (let round = 0; round < SETTLE_ROUNDS; round++) {
+    run(k, { for_ns: SETTLE_NS });
+    if (global_node_page_state(k, NR_WRITEBACK) === 0) return;
+  }
+}

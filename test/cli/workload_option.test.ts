@@ -1,0 +1,42 @@
+// `--workload` as a user sees it: the list, what is refused, the outcome with its chart, the same output every time.
+
+import { describe, expect, it } from 'vitest';
+import { bootCommand } from '../../cli/boot.ts';
+import { dispatch } from '../../cli/main.ts';
+import { workloads } from '../../kernel/workloads/workloads.ts';
+import { Captured } from '../support/capture.ts';
+
+async function boot(...argv: string[]) {
+  const output = new Captured();
+  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', ...argv], output);
+  return { code, out: output.stdout, err: output.stderr };
+}
+
+describe('--workload', () => {
+  it('lists names, one a line, each with what it shows', async () => {
+    const { code, out, err } = await boot('--workload', 'list');
+    expect([code, err]).toEqual([0, '']);
+    expect(out.trimEnd().split('\n')).toEqual(
+      workloads.map(({ name, shows }) => expect.stringMatching(new RegExp(`^${name} +${shows[0]}`))),
+    );
+  });
+
+  it.each([
+    [['--workload', 'fil'], 'did you mean fill?'],
+    [['--workload', 'fill', '--seed', '0'], '--seed 0: a number from 1 to 4294967295 is needed'],
+    [['--workload', 'fill', '--seed', '1e3'], '--seed 1e3'],
+  ])('refuses %j', async (argv, why) => {
+    const { code, err } = await boot(...argv);
+    expect(code).toBe(2);
+    expect(err).toContain(why);
+  });
+
+  it('tells how it ended and draws free pages against watermarks', async () => {
+    const { code, out, err } = await boot('-m', '128M', '--swap', '128M', '--workload', 'fill', '--seed', '2');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^workload fill, seed 2: finished after \d+\.\d{3} s of virtual time$/m);
+    expect(out).toMatch(/^ {2}fill: finished, (\d+) pages written, \1 read and compared$/m);
+    expect(out).toMatch(/^ +low \d+ \|[-* .]+$/m);
+    expect(out).toMatch(/^ +kswapd0 \|[ #]*#[ #]*$/m);
+  });
+});
