@@ -90,6 +90,11 @@ export function zone_pcp_update(k: Kernel, zone: Zone, cpu_online: number): void
   pageset_update(k, zone, high, batch);
 }
 
+/** Nothing stays on the zone's per-cpu lists from now on. What is there the caller drains. Linux: zone_pcp_disable(). */
+export const zone_pcp_disable = (k: Kernel, zone: Zone): void => pageset_update(k, zone, 0, 1);
+export const zone_pcp_enable = (k: Kernel, zone: Zone): void =>
+  pageset_update(k, zone, zone.pageset_high, zone.pageset_batch);
+
 /** Context: boot, before per-cpu areas: all CPUs share the pageset that the kernel image has. */
 export function zone_pcp_init(k: Kernel, zone: Zone): void {
   zone.per_cpu_pageset = boot_pageset;

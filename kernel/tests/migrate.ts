@@ -3,10 +3,12 @@
 
 import { lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { MPOL_BIND } from '../include/mempolicy.ts';
 import { MIGRATE_ASYNC, MIGRATE_SYNC, MIGRATE_SYNC_LIGHT, MR_COMPACTION } from '../include/migrate_mode.ts';
 import { MM_ANONPAGES, VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { PG_MAPCOUNT } from '../include/mm_types.ts';
 import {
+  MIGRATE_MOVABLE,
   NR_ANON_MAPPED,
   NR_FILE_DIRTY,
   NR_FILE_MAPPED,
@@ -16,17 +18,22 @@ import {
   NR_SWAPCACHE,
   NR_UNEVICTABLE,
   NR_WRITTEN,
+  ZONE_MOVABLE,
 } from '../include/mmzone.ts';
 import { PG_active, PG_dirty, PG_lru, PG_mlocked, PG_unevictable, PG_workingset } from '../include/page_flags.ts';
-import { NUMA_NO_NODE, PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import { EBUSY, NUMA_NO_NODE, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
+import { nodemask_of_node } from '../lib/nodemask.ts';
+import { alloc_contig_range_sleeping, free_contig_range } from '../mm/alloc_contig.ts';
 import { filemap_write_and_wait, generic_perform_write, openFile } from '../mm/filemap_io.ts';
 import { folio_get, folio_set, folio_test } from '../mm/folio.ts';
 import { folio_end_writeback, folio_lock, folio_start_writeback, folio_unlock } from '../mm/folio_lock.ts';
 import { folio_isolate_lru } from '../mm/isolate_lru.ts';
 import { IsolatedPages } from '../mm/isolated_pages.ts';
+import { empty_pages, online_emptied_pages } from '../mm/memory_hotplug.ts';
+import { set_mempolicy } from '../mm/mempolicy_set.ts';
 import { AllocatedTarget, count_isolated, migrate_pages, putback_movable_pages } from '../mm/migrate.ts';
 import { remove_migration_ptes, try_to_migrate } from '../mm/migration_ptes.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
@@ -40,6 +47,7 @@ import { swp_offset } from '../mm/swapops.ts';
 import { user_read, user_translate, user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
 import { vmstat_update } from '../mm/vmstat_update.ts';
+import { cmdline_parse_movablecore } from '../mm/zone_movable.ts';
 import { kthread_run } from '../sched/kthread.ts';
 import { run } from '../sched/run.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
@@ -54,7 +62,7 @@ const finish = <T>(body: Sleeping<T>): T => not_sleeping(body, 'a test');
 /** An address space with `pages` pages, whose first words say which page it is. */
 function space(k: Kernel, pages: number): mm_struct {
   const mm = finish(mm_alloc(k))!;
-  finish(vm_mmap(k, mm, AT, pages * PAGE_SIZE, VM_READ | VM_WRITE));
+  if (pages > 0) finish(vm_mmap(k, mm, AT, pages * PAGE_SIZE, VM_READ | VM_WRITE));
   for (let n = 0; n < pages; n++) store(k, mm, n, `page ${n}`);
   lru_add_drain(k);
   return mm;
@@ -337,6 +345,86 @@ export const migrate_suite: Suite = {
         KUNIT_EXPECT_EQ(test, 'moved', pfn_at(k, mm, 0) !== pfn, left === 0);
       },
     ),
+    KUNIT_CASE('memory_is_emptied', (test) => {
+      const k = running(test, nodes_of(2, 64), { prepare: (kernel) => void cmdline_parse_movablecore(kernel, '64M') });
+      const zone = k.node_data[1]!.node_zones[ZONE_MOVABLE]!;
+      KUNIT_EXPECT_TRUE(test, 'movable memory', zone.populated);
+      const mm = space(k, 0);
+      set_mempolicy(k, MPOL_BIND, nodemask_of_node(1));
+      finish(vm_mmap(k, mm, AT, 4096 * PAGE_SIZE, VM_READ | VM_WRITE));
+      for (let n = 0; n < 4096; n++) store(k, mm, n, `page ${n}`);
+      lru_add_drain(k);
+      const start = zone.zone_start_pfn;
+      // What boot has taken of the node lies at its end.
+      const nr_pages = 6144;
+      const inside = (): number[] =>
+        Array.from({ length: 4096 }, (_, n) => pfn_at(k, mm, n)).filter(
+          (pfn) => pfn >= start && pfn < start + nr_pages,
+        );
+      KUNIT_EXPECT_TRUE(test, 'in use', inside().length > 100);
+      KUNIT_EXPECT_EQ(
+        test,
+        'emptied',
+        in_task(k, () => empty_pages(k, start, nr_pages, zone)),
+        0,
+      );
+      KUNIT_EXPECT_EQ(test, 'of the task nothing is there', inside().length, 0);
+      const contents = Array.from({ length: 4096 }, (_, n) => load(k, mm, n) === `page ${n}`);
+      KUNIT_EXPECT_TRUE(
+        test,
+        'contents',
+        contents.every((same) => same),
+      );
+      const left = free_pages(k);
+      online_emptied_pages(k, start, nr_pages);
+      KUNIT_EXPECT_EQ(test, 'its pages are free', free_pages(k) - left, nr_pages);
+    }),
+    KUNIT_CASE('memory_that_is_held', (test) => {
+      const k = running(test, nodes_of(1, 64), { prepare: (kernel) => void cmdline_parse_movablecore(kernel, '24M') });
+      const zone = k.node_data[0]!.node_zones[ZONE_MOVABLE]!;
+      const mm = space(k, 2500);
+      const pfn = pfn_at(k, mm, 1500);
+      KUNIT_EXPECT_TRUE(test, 'movable memory', zone.zone_spans_pfn(pfn));
+      folio_get(k, pfn);
+      const start = pfn - (pfn % 512);
+      KUNIT_EXPECT_EQ(
+        test,
+        'busy',
+        in_task(k, () => empty_pages(k, start, 512, zone)),
+        -EBUSY,
+      );
+      KUNIT_EXPECT_EQ(test, 'where it was', [pfn_at(k, mm, 1500), load(k, mm, 1500)], [pfn, 'page 1500']);
+      KUNIT_EXPECT_EQ(test, 'nothing is isolated', zone.nr_isolate_pageblock, 0);
+      folio_put(k, pfn);
+      KUNIT_EXPECT_EQ(
+        test,
+        'now it can',
+        in_task(k, () => empty_pages(k, start, 512, zone)),
+        0,
+      );
+    }),
+    KUNIT_CASE('contiguous_range', (test) => {
+      const k = running(test, nodes_of(1, 64), { prepare: (kernel) => void cmdline_parse_movablecore(kernel, '24M') });
+      const mm = space(k, 2500);
+      const start = Math.floor(pfn_at(k, mm, 1500) / 512) * 512;
+      KUNIT_EXPECT_EQ(
+        test,
+        'taken',
+        in_task(k, () => alloc_contig_range_sleeping(k, start, start + 512, MIGRATE_MOVABLE)),
+        0,
+      );
+      const outside = Array.from({ length: 2500 }, (_, n) => pfn_at(k, mm, n)).every(
+        (p) => p < start || p >= start + 512,
+      );
+      KUNIT_EXPECT_TRUE(test, 'moved out', outside);
+      KUNIT_EXPECT_EQ(
+        test,
+        'contents',
+        [load(k, mm, 0), load(k, mm, 1500), load(k, mm, 2499)],
+        ['page 0', 'page 1500', 'page 2499'],
+      );
+      free_contig_range(k, start, 512);
+    }),
     KUNIT_CASE('faults_wait', (test) => {
       const k = machine(test);
       const mm = space(k, 1);
