@@ -33,8 +33,9 @@ import { PTE_ACCESSED, PTE_DIRTY, PTE_RW, pt_walk, pte_hi, pte_lo, pte_present }
 const GUP_PIN_COUNTING_BIAS = 1024;
 
 /** Bits of the offset: the page, then whether it was accessed, and dirty. As on CPUs without X86_BUG_L1TF. */
-const mig_young = (k: Kernel): number =>
-  2 ** ((k.hw.la57 === true ? MAX_PHYSMEM_BITS_L5 : MAX_PHYSMEM_BITS) - PAGE_SHIFT);
+const MIG_YOUNG = 2 ** (MAX_PHYSMEM_BITS - PAGE_SHIFT);
+const MIG_YOUNG_L5 = 2 ** (MAX_PHYSMEM_BITS_L5 - PAGE_SHIFT);
+const mig_young = (k: Kernel): number => (k.hw.la57 === true ? MIG_YOUNG_L5 : MIG_YOUNG);
 
 /** The page that is being moved. */
 export const migration_entry_pfn = (k: Kernel, entry: swp_entry_t): pfn_t => swp_offset(entry) % mig_young(k);
