@@ -1,7 +1,7 @@
 // Pages out of a CMA area, and back (Linux: mm/cma.c cma_alloc(), cma_release(), cma_clear_bitmap(); lib/bitmap.c
 // bitmap_find_next_zero_area_off()).
 //
-// Left out: moving pages in use out of the way, which alloc_contig_range() leaves out; counts in sysfs.
+// Left out: counts in sysfs.
 
 import { MIGRATE_CMA } from '../include/mmzone.ts';
 import { EBUSY, ENOMEM, type pfn_t } from '../include/types.ts';
@@ -10,7 +10,8 @@ import type { Kernel } from '../kernel.ts';
 import { BUG } from '../lib/bug.ts';
 import { pr_err } from '../lib/printk.ts';
 import { __ratelimit } from '../lib/ratelimit.ts';
-import { alloc_contig_range, free_contig_range } from './alloc_contig.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
+import { alloc_contig_range_sleeping, free_contig_range } from './alloc_contig.ts';
 import type { cma } from './cma.ts';
 import { __count_vm_events } from './vm_event.ts';
 
@@ -51,7 +52,7 @@ function cma_clear_bitmap(area: cma, pfn: pfn_t, count: number): void {
 }
 
 /** @returns the first page, or -errno; null: it was not even tried */
-function find_and_take(k: Kernel, area: cma, count: number, align: number): pfn_t | null {
+function* find_and_take(k: Kernel, area: cma, count: number, align: number): Sleeping<pfn_t | null> {
   if (area.count === 0 || count === 0) return null;
   const per_bit = 2 ** area.order_per_bit;
   const align_bits = Math.max(1, 2 ** align / per_bit);
@@ -64,7 +65,7 @@ function find_and_take(k: Kernel, area: cma, count: number, align: number): pfn_
     if (bit < 0) return ret;
     bitmap_change(area, bit, bits, true);
     const pfn = area.base_pfn + bit * per_bit;
-    ret = alloc_contig_range(k, pfn, pfn + count, MIGRATE_CMA);
+    ret = yield* alloc_contig_range_sleeping(k, pfn, pfn + count, MIGRATE_CMA);
     if (ret === 0) return pfn;
     cma_clear_bitmap(area, pfn, count);
     if (ret !== -EBUSY) return ret;
@@ -73,11 +74,18 @@ function find_and_take(k: Kernel, area: cma, count: number, align: number): pfn_
 }
 
 /**
- * Takes `count` pages that lie side by side, at a multiple of 2^align pages, and moves on where one of them is in use.
+ * Takes `count` pages that lie side by side, at a multiple of 2^align pages. What is in use there is moved; where it cannot
+ * be, other pages are looked for.
  * @returns the first, or -1
  */
-export function cma_alloc(k: Kernel, area: cma | null, count: number, align: number, no_warn: boolean): pfn_t {
-  const found = area === null ? null : find_and_take(k, area, count, align);
+export function* cma_alloc_sleeping(
+  k: Kernel,
+  area: cma | null,
+  count: number,
+  align: number,
+  no_warn: boolean,
+): Sleeping<pfn_t> {
+  const found = area === null ? null : yield* find_and_take(k, area, count, align);
   if (area !== null && found !== null && found < 0 && !no_warn && __ratelimit(k, k.cma.ratelimit, 'cma_alloc')) {
     pr_err(k, `cma: cma_alloc: ${area.name}: alloc failed, req-size: ${count} pages, ret: ${found}`);
   }
@@ -85,6 +93,10 @@ export function cma_alloc(k: Kernel, area: cma | null, count: number, align: num
   __count_vm_events(k, pfn >= 0 ? CMA_ALLOC_SUCCESS : CMA_ALLOC_FAIL, 1);
   return pfn;
 }
+
+/** The same for whoever cannot wait: there must be nothing to wait for in the area. */
+export const cma_alloc = (k: Kernel, area: cma | null, count: number, align: number, no_warn: boolean): pfn_t =>
+  not_sleeping(cma_alloc_sleeping(k, area, count, align, no_warn), 'cma_alloc()');
 
 /** Gives such pages back. @returns whether they are the area's */
 export function cma_release(k: Kernel, area: cma | null, pfn: pfn_t, count: number): boolean {

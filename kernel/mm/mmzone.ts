@@ -132,24 +132,6 @@ export class Zone {
     this.words[i] = pa | 0;
     this.words[i + 1] = (PAGE_OFFSET_HI + Math.floor(pa / TWO_32)) | 0;
   }
-  set compact_considered(times: number) {
-    this.set32(Z.compact_considered, times);
-  }
-  set compact_defer_shift(shift: number) {
-    this.set32(Z.compact_defer_shift, shift);
-  }
-  get compact_order_failed(): number {
-    return this.get32(Z.compact_order_failed);
-  }
-  set compact_order_failed(order: number) {
-    this.set32(Z.compact_order_failed, order);
-  }
-  /** A byte, and the ones that share its word are not touched. */
-  set compact_blockskip_flush(flush: boolean) {
-    const shift = (Z.compact_blockskip_flush & 3) << 3;
-    const rest = this.get32(Z.compact_blockskip_flush & ~3) & ~(0xff << shift);
-    this.set32(Z.compact_blockskip_flush & ~3, rest | (Number(flush) << shift));
-  }
   get pageset_high(): number {
     return this.get32(Z.pageset_high);
   }

@@ -1,6 +1,7 @@
 // Self tests of migration: contents, page tables and the swap cache follow a page to where it is moved, and nothing
 // changes where it cannot be.
 
+import { recorder } from '../config.ts';
 import { lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { MPOL_BIND } from '../include/mempolicy.ts';
@@ -27,6 +28,7 @@ import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
 import { nodemask_of_node } from '../lib/nodemask.ts';
 import { alloc_contig_range_sleeping, free_contig_range } from '../mm/alloc_contig.ts';
+import { cma_alloc_sleeping, cma_release } from '../mm/cma_alloc.ts';
 import { filemap_write_and_wait, generic_perform_write, openFile } from '../mm/filemap_io.ts';
 import { folio_get, folio_set, folio_test } from '../mm/folio.ts';
 import { folio_end_writeback, folio_lock, folio_start_writeback, folio_unlock } from '../mm/folio_lock.ts';
@@ -424,6 +426,31 @@ export const migrate_suite: Suite = {
         ['page 0', 'page 1500', 'page 2499'],
       );
       free_contig_range(k, start, 512);
+    }),
+    KUNIT_CASE('cma_pages_in_use', (test) => {
+      const k = running(test, nodes_of(1, 64), { config: { ...recorder, CMA: true }, cma: '8M' });
+      const area = k.cma.dma_contiguous_default_area!;
+      const mm = space(k, 10000);
+      const borrowed = (): number[] =>
+        Array.from({ length: 10000 }, (_, n) => n).filter((n) => {
+          const pfn = pfn_at(k, mm, n);
+          return pfn >= area.base_pfn && pfn < area.base_pfn + area.count;
+        });
+      const lent = borrowed();
+      KUNIT_EXPECT_TRUE(test, 'movable pages are there', lent.length > 500);
+      const pfn = in_task(k, () => cma_alloc_sleeping(k, area, 512, 0, false));
+      KUNIT_EXPECT_EQ(test, 'the first pages', pfn, area.base_pfn);
+      KUNIT_EXPECT_TRUE(
+        test,
+        "are nobody else's",
+        borrowed().every((n) => pfn_at(k, mm, n) >= pfn + 512),
+      );
+      KUNIT_EXPECT_TRUE(
+        test,
+        'contents',
+        lent.every((n) => load(k, mm, n) === `page ${n}`),
+      );
+      KUNIT_EXPECT_TRUE(test, 'given back', cma_release(k, area, pfn, 512));
     }),
     KUNIT_CASE('faults_wait', (test) => {
       const k = machine(test);

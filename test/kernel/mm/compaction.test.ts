@@ -17,7 +17,7 @@ import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { lru_add_drain_all } from '../../../kernel/mm/swap.ts';
 import { user_read, user_write } from '../../../kernel/mm/uaccess.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
-import { vmstat_update } from '../../../kernel/mm/vmstat.ts';
+import { vmstat_update } from '../../../kernel/mm/vmstat_update.ts';
 import { user_mode_thread } from '../../../kernel/sched/fork.ts';
 import { run } from '../../../kernel/sched/run.ts';
 import type { Sleeping } from '../../../kernel/sched/sleeping.ts';
