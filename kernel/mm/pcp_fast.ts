@@ -152,13 +152,13 @@ export function alloc_from_pcplist(k: Kernel, gfp: gfp_t, order: number, nid: ni
   return pfn;
 }
 
-/** has_free_block(), as far as lists go that every request may take from. */
+/**
+ * has_free_block(), as far as lists go that every request may take from. Whether there is a block is the same whichever
+ * order is looked at first, and where most of a zone is free it is the largest.
+ */
 function has_block(z: Int32Array, order: number): boolean {
-  for (
-    let area = Z_FREE_AREA + Math.imul(order, AREA_WORDS);
-    area < Z_FREE_AREA + MAX_ORDER * AREA_WORDS;
-    area += AREA_WORDS
-  ) {
+  const least = (Z_FREE_AREA + Math.imul(order, AREA_WORDS)) | 0;
+  for (let area = Z_FREE_AREA + (MAX_ORDER - 1) * AREA_WORDS; area >= least; area -= AREA_WORDS) {
     const a = area & 511;
     if (z[a + AREA_NR_FREE] === 0) continue;
     for (let list = a; list < a + MIGRATE_PCPTYPES * LIST_WORDS; list += LIST_WORDS) {

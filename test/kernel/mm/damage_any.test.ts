@@ -25,7 +25,7 @@ test('no damage makes anything but an end that Linux has words for', { timeout: 
       ends.add(play(damaged));
     }),
     {
-      numRuns: soak ? 6000 : 12,
+      numRuns: soak ? 2000 : 12,
       seed: Number(process.env['PGDAT_SEED'] ?? 1),
       ...(soak ? { endOnFailure: true } : {}),
     },
