@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { parseQemuOptions } from '../emu/config/qemu_options.ts';
 import { benchKernel, benchMixes, benchPairs, mixesText, pairsText } from './bench_alloc.ts';
+import { benchReclaim, type ReclaimResult, reclaimText } from './bench_reclaim.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { userPath } from './path.ts';
 import { type Spread, spread } from './spread.ts';
@@ -45,17 +46,23 @@ interface Run {
   readonly stages: readonly { readonly name: string; readonly ms: number }[];
 }
 
+/** How often each is measured. */
+const RUNS: Readonly<Record<string, number>> = { boot: 9, alloc: 21, reclaim: 5 };
+
+/** MiB of the machines that bench reclaim boots. */
+const RECLAIM_SIZES = [256, 1024, 4096];
+
 export const benchCommand: Command = {
   spec: {
     name: 'bench',
-    operands: 'boot|alloc',
-    summary: 'measures whole boots, or the page allocator',
+    operands: 'boot|alloc|reclaim',
+    summary: 'measures whole boots, the page allocator, or reclaim',
     options: [
       {
         name: '--runs',
         value: 'N',
         choices: [],
-        help: 'boots of each machine (default 9), or rounds of the allocator (default 21)',
+        help: 'boots of each machine (default 9), rounds of the allocator (default 21) or of reclaim (default 5)',
       },
       {
         name: '--firmware',
@@ -78,15 +85,17 @@ export const benchCommand: Command = {
     ],
   },
   run(values, [what], output) {
-    if (what !== 'boot' && what !== 'alloc') {
-      throw new UsageError([`cannot measure '${what}'; what can be measured: boot, alloc`]);
+    const default_runs = RUNS[what ?? ''];
+    if (default_runs === undefined) {
+      throw new UsageError([`cannot measure '${what}'; what can be measured: ${Object.keys(RUNS).join(', ')}`]);
     }
-    const runs = Number(values.get('--runs') ?? (what === 'boot' ? 9 : 21));
+    const runs = Number(values.get('--runs') ?? default_runs);
     if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
       throw new UsageError([`--runs is a number from 1 to 1000, found '${values.get('--runs')}'`]);
     }
-    const foreign = what === 'alloc' ? '--firmware' : '--linux';
-    if (values.has(foreign)) throw new UsageError([`${foreign} is not for bench ${what}`]);
+    if (what !== 'boot' && values.has('--firmware')) throw new UsageError([`--firmware is not for bench ${what}`]);
+    if (what !== 'alloc' && values.has('--linux')) throw new UsageError([`--linux is not for bench ${what}`]);
+    if (what === 'reclaim') return reclaim(runs, values.has('--json'), output);
     if (what === 'alloc') return benchAlloc(runs, values.get('--linux') ?? undefined, values.has('--json'), output);
     const firmwares = values.has('--firmware') ? [values.get('--firmware')!] : ['bios', 'none'];
     const results: Measured[] = [];
@@ -105,6 +114,17 @@ export const benchCommand: Command = {
     return EXIT_OK;
   },
 };
+
+function reclaim(rounds: number, json: boolean, output: Output): number {
+  const results: ReclaimResult[] = [];
+  for (const memory_mib of RECLAIM_SIZES) {
+    const measured = benchReclaim(memory_mib, rounds);
+    results.push(...measured);
+    if (!json) output.out(`${reclaimText(measured)}\n`);
+  }
+  if (json) output.out(`${JSON.stringify({ reclaim: results }, null, 1)}\n`);
+  return EXIT_OK;
+}
 
 function benchAlloc(rounds: number, linux: string | undefined, json: boolean, output: Output): number {
   // Linux before and after, and the least of it: what it prints is time on the clock, others' work included.

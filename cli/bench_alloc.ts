@@ -22,6 +22,7 @@ import { buddy_order, PageBuddy } from '../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages } from '../kernel/mm/page_alloc.ts';
 import { UsageError } from './command.ts';
 import { bootLab } from './lab.ts';
+import { processTime } from './process_time.ts';
 import { type Spread, spread } from './spread.ts';
 
 export interface PairResult {
@@ -53,12 +54,6 @@ export function benchKernel(qemu: readonly string[] = [], config: KernelConfig =
   if (stopped !== null) throw stopped;
   kernel.page_alloc.gfp_allowed_mask = __GFP_BITS_MASK;
   return kernel;
-}
-
-/** Time of this process, in ns: what others take of the host's CPUs does not count. */
-function processTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) * 1e3;
 }
 
 function pairs(k: Kernel, order: number, count: number): void {

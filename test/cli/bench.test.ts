@@ -18,12 +18,14 @@ describe('spread', () => {
 
 describe('what cannot be measured', () => {
   it.each([
-    [['walk'], "cannot measure 'walk'; what can be measured: boot, alloc"],
+    [['walk'], "cannot measure 'walk'; what can be measured: boot, alloc, reclaim"],
     [['boot', '--runs', '0'], "--runs is a number from 1 to 1000, found '0'"],
     [['boot', '--runs', 'x'], "--runs is a number from 1 to 1000, found 'x'"],
     [['alloc', '--firmware', 'none'], '--firmware is not for bench alloc'],
     [['boot', '--linux', 'true'], '--linux is not for bench boot'],
-    [[], 'needs boot|alloc'],
+    [['reclaim', '--firmware', 'none'], '--firmware is not for bench reclaim'],
+    [['reclaim', '--linux', 'true'], '--linux is not for bench reclaim'],
+    [[], 'needs boot|alloc|reclaim'],
   ])('%j', async (argv, text) => {
     const output = new Captured();
     expect(await dispatch([benchCommand], ['bench', ...argv], output)).toBe(2);
