@@ -12,6 +12,7 @@ import { BootState } from './arch/x86/setup_state.ts';
 import { CpusetState } from './cgroup/cpuset.ts';
 import type { KernelConfig } from './config.ts';
 import { BlockState } from './drivers/block/disk.ts';
+import { DropCachesState } from './fs/drop_caches.ts';
 import { KEY_DEBUG_ATOMIC_SLEEP, KEY_DEBUG_VM } from './include/static_keys.ts';
 import { CommandLine } from './init/params.ts';
 import { nodes_none } from './lib/nodemask.ts';
@@ -125,6 +126,7 @@ export class Kernel {
   readonly memcg = new MemcgState();
   readonly oom = new OomState();
   readonly writeback = new WritebackState();
+  readonly drop_caches = new DropCachesState();
   readonly cpuset: CpusetState;
   readonly block = new BlockState();
   readonly folio_wait = new FolioWaitState();

@@ -31,6 +31,8 @@ export const KSWAPD_LOW_WMARK_HIT_QUICKLY = 43;
 export const KSWAPD_HIGH_WMARK_HIT_QUICKLY = 44;
 export const PAGEOUTRUN = 45;
 export const PGROTATED = 46;
+export const DROP_PAGECACHE = 47;
+export const DROP_SLAB = 48;
 export const OOM_KILL = 49;
 export const PGMIGRATE_SUCCESS = 55;
 export const PGMIGRATE_FAIL = 56;
@@ -52,6 +54,7 @@ export const UNEVICTABLE_PGRESCUED = 75;
 export const UNEVICTABLE_PGMLOCKED = 76;
 export const UNEVICTABLE_PGMUNLOCKED = 77;
 export const UNEVICTABLE_PGCLEARED = 78;
+export const UNEVICTABLE_PGSTRANDED = 79;
 export const SWAP_RA = 104;
 export const SWAP_RA_HIT = 105;
 
@@ -114,6 +117,8 @@ const checks: readonly (readonly [number, string])[] = [
   [KSWAPD_HIGH_WMARK_HIT_QUICKLY, 'kswapd_high_wmark_hit_quickly'],
   [PAGEOUTRUN, 'pageoutrun'],
   [PGROTATED, 'pgrotated'],
+  [DROP_PAGECACHE, 'drop_pagecache'],
+  [DROP_SLAB, 'drop_slab'],
   [OOM_KILL, 'oom_kill'],
   [PGMIGRATE_SUCCESS, 'pgmigrate_success'],
   [PGMIGRATE_FAIL, 'pgmigrate_fail'],
@@ -135,6 +140,7 @@ const checks: readonly (readonly [number, string])[] = [
   [UNEVICTABLE_PGMLOCKED, 'unevictable_pgs_mlocked'],
   [UNEVICTABLE_PGMUNLOCKED, 'unevictable_pgs_munlocked'],
   [UNEVICTABLE_PGCLEARED, 'unevictable_pgs_cleared'],
+  [UNEVICTABLE_PGSTRANDED, 'unevictable_pgs_stranded'],
   [SWAP_RA, 'swap_ra'],
   [SWAP_RA_HIT, 'swap_ra_hit'],
 ];

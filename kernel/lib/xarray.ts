@@ -46,6 +46,14 @@ function put_mark(node: xa_node, mark: number, slot: number, on: boolean): void 
   node.marks[at] = on ? node.marks[at]! | bit : node.marks[at]! & ~bit;
 }
 
+/** The indices of all values below a node that begins at `base`. */
+function collect_values(node: xa_node, base: number, into: number[]): void {
+  for (const [slot, entry] of node.slots.entries()) if (entry < 0) into.push(base + slot);
+  for (const [slot, child] of node.children.entries()) {
+    if (child !== null) collect_values(child, base + slot * 2 ** node.shift, into);
+  }
+}
+
 export class xarray {
   private head: xa_node = new xa_node(0, null, 0);
   /** The leaf of the last look, and the index it begins at. */
@@ -134,6 +142,19 @@ export class xarray {
   /** Puts a value there in place of a page; -1: nothing. */
   store_value(index: number, value: number): void {
     this.store(index, value < 0 ? 0 : -1 - value);
+  }
+
+  /** Whether there is neither page nor value. Linux: xa_empty(). */
+  get empty(): boolean {
+    return this.head.count === 0;
+  }
+
+  /** Takes all values out. @returns how many */
+  drop_values(): number {
+    const found: number[] = [];
+    collect_values(this.head, 0, found);
+    for (const index of found) this.store(index, 0);
+    return found.length;
   }
 
   private store(index: number, entry: number): void {

@@ -15,20 +15,26 @@ import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
 import { io_schedule_timeout } from '../sched/timeout.ts';
 import { wait_event, wait_event_timeout, wake_up_all } from '../sched/wait.ts';
+import { type ctl_table, failed, proc_dointvec_minmax, proc_handler_minmax, type sysctl_result } from '../sysctl.ts';
 import { trace_writeback_pages_written } from '../trace/events/writeback.ts';
+import type { address_space } from './filemap.ts';
 import { write_cache_pages } from './filemap_io.ts';
 import { global_dirty_limits } from './page_writeback.ts';
 import { global_node_page_state } from './vmstat.ts';
 
-/** dirty_writeback_interval, dirty_expire_interval. */
-const WRITEBACK_INTERVAL = 5 * HZ;
-const EXPIRE_INTERVAL = 30 * HZ;
+/** An unsigned int of centiseconds in jiffies, as an int of milliseconds: what is negative by then is for ever. */
+function centisecs_to_jiffies(interval: number): number {
+  const ms = Math.imul(interval, 10);
+  return ms < 0 ? Number.POSITIVE_INFINITY : Math.ceil((ms * HZ) / 1000);
+}
+
 /** MAX_WRITEBACK_PAGES: of one file at a time. */
 const MAX_WRITEBACK_PAGES = 1024;
 const PAUSE = HZ / 50;
 
 /** All that is dirty is to be written. */
 export function wakeup_flusher_threads(k: Kernel): void {
+  if (k.filemap.dirty.size === 0) return;
   k.filemap.flush_now = true;
   wake_up_all(k, k.filemap.flusher_wait);
 }
@@ -49,17 +55,32 @@ export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
 const over_background = (k: Kernel): boolean =>
   global_node_page_state(k, NR_FILE_DIRTY) > global_dirty_limits(k).background;
 
+/** Nothing is for its age where nobody looks for that. */
+function is_old(k: Kernel, { dirtied_when }: address_space): boolean {
+  const { dirty_writeback_interval, dirty_expire_interval } = k.writeback;
+  return dirty_writeback_interval !== 0 && jiffies(k) - dirtied_when >= centisecs_to_jiffies(dirty_expire_interval);
+}
+
 /** Writes what is due. @returns how many pages that were */
 function* wb_writeback(k: Kernel, all: boolean): Sleeping<number> {
   let written = 0;
   for (const mapping of k.filemap.dirty) {
     const for_background = !all && over_background(k);
-    const for_kupdate = !all && !for_background && jiffies(k) - mapping.dirtied_when >= EXPIRE_INTERVAL;
+    const for_kupdate = !all && !for_background && is_old(k, mapping);
     if (!all && !for_background && !for_kupdate) continue;
     const wbc = { nr_to_write: MAX_WRITEBACK_PAGES, sync: false, for_kupdate, for_background };
     written += yield* write_cache_pages(k, mapping, wbc);
   }
   return written;
+}
+
+/** Until somebody asks, or it is time to look for what is old. */
+function* until_flush(k: Kernel): Sleeping<void> {
+  const { flusher_wait } = k.filemap;
+  const interval = centisecs_to_jiffies(k.writeback.dirty_writeback_interval);
+  const asked = (): boolean => k.filemap.flush_now;
+  if (interval === 0 || interval === Number.POSITIVE_INFINITY) yield* wait_event(k, flusher_wait, asked);
+  else yield* wait_event_timeout(k, flusher_wait, asked, interval);
 }
 
 /** Starts the flusher. */
@@ -68,7 +89,7 @@ export function flusher_init(k: Kernel): task_struct {
   return kthread_run(k, 'kworker/u8:0', function* () {
     for (;;) {
       yield* wait_event(k, filemap.flusher_wait, () => filemap.dirty.size > 0);
-      yield* wait_event_timeout(k, filemap.flusher_wait, () => filemap.flush_now, WRITEBACK_INTERVAL);
+      yield* until_flush(k);
       const asked = filemap.flush_now;
       filemap.flush_now = false;
       let written = 0;
@@ -81,3 +102,33 @@ export function flusher_init(k: Kernel): task_struct {
     }
   });
 }
+
+/** Another time than before counts from now on: all is written. */
+function dirty_writeback_centisecs_handler(k: Kernel, table: ctl_table, buffer: string | null): sysctl_result {
+  const old = k.writeback.dirty_writeback_interval;
+  const { err, ...result } = proc_dointvec_minmax(k, table, buffer);
+  if (err !== 0) return failed(err);
+  const { dirty_writeback_interval } = k.writeback;
+  if (buffer !== null && dirty_writeback_interval !== 0 && dirty_writeback_interval !== old) wakeup_flusher_threads(k);
+  return result;
+}
+
+export const writeback_interval_table: readonly ctl_table[] = [
+  {
+    procname: 'dirty_writeback_centisecs',
+    data: ({ writeback }) => [writeback.dirty_writeback_interval],
+    store: ({ writeback }, _, value) => {
+      writeback.dirty_writeback_interval = value;
+    },
+    proc_handler: dirty_writeback_centisecs_handler,
+  },
+  {
+    procname: 'dirty_expire_centisecs',
+    data: ({ writeback }) => [writeback.dirty_expire_interval],
+    store: ({ writeback }, _, value) => {
+      writeback.dirty_expire_interval = value;
+    },
+    min: 0,
+    proc_handler: proc_handler_minmax,
+  },
+];

@@ -2,22 +2,10 @@
 // compaction_proactiveness_sysctl_handler(), compact_store()).
 
 import type { Kernel } from '../kernel.ts';
-import { user_mode_thread } from '../sched/fork.ts';
-import { run } from '../sched/run.ts';
-import type { Sleeping } from '../sched/sleeping.ts';
+import { as_task } from '../sched/as_task.ts';
 import { type ctl_table, failed, proc_dointvec_minmax, proc_handler_minmax, type sysctl_result } from '../sysctl.ts';
 import { compact_nodes } from './compaction.ts';
 import { trigger_proactive_compaction } from './kcompactd.ts';
-
-/**
- * As a task that does nothing else.
- *
- * Differs from Linux, where whoever writes to the file does it: that is so only where no task runs. One that does goes on.
- */
-function as_task(k: Kernel, comm: string, body: () => Sleeping<void>): void {
-  const task = user_mode_thread(k, comm, body);
-  if (k.sched.running === null) run(k, { until: () => !k.sched.tasks.has(task) });
-}
 
 /** Whatever is written. There is nothing to read. */
 function sysctl_compaction_handler(k: Kernel, _table: ctl_table, buffer: string | null): sysctl_result {

@@ -48,7 +48,7 @@ import {
   page_cache_async_readahead,
   page_cache_sync_readahead,
 } from './readahead.ts';
-import { folio_mark_accessed, folio_put } from './swap.ts';
+import { deactivate_file_folio, folio_mark_accessed, folio_put } from './swap.ts';
 
 /** A file that is a run of sectors of a disk. What is written beyond its size makes it longer. */
 export function openFile(k: Kernel, disk: gendisk, sector: number, size: number): file {
@@ -267,13 +267,17 @@ function invalidate(k: Kernel, pfn: pfn_t): boolean {
   return true;
 }
 
-/** Drops what can be dropped without waiting. @returns how many pages */
+/**
+ * Drops what can be dropped without waiting, and shadows. What cannot be is brought to where it will be reclaimed soon.
+ * @returns how many entries
+ */
 export function* invalidate_mapping_pages(k: Kernel, mapping: address_space): Sleeping<number> {
-  let count = 0;
+  let count = mapping.i_pages.drop_values();
   for (let index = mapping.i_pages.find_page(0, LAST); index >= 0; index = mapping.i_pages.find_page(index + 1, LAST)) {
     const pfn = filemap_get_folio(k, mapping, index);
     if (folio_trylock(k, pfn)) {
       if (invalidate(k, pfn)) count++;
+      else deactivate_file_folio(k, pfn);
       folio_unlock(k, pfn);
     }
     folio_put(k, pfn);
@@ -296,6 +300,7 @@ export function* truncate_inode_pages(k: Kernel, mapping: address_space): Sleepi
     folio_put(k, pfn);
     yield* cond_resched(k);
   }
+  mapping.i_pages.drop_values();
   mapping.dirtied_when = -1;
   k.filemap.dirty.delete(mapping);
 }

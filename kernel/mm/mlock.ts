@@ -13,6 +13,7 @@ import {
   UNEVICTABLE_PGMLOCKED,
   UNEVICTABLE_PGMUNLOCKED,
   UNEVICTABLE_PGRESCUED,
+  UNEVICTABLE_PGSTRANDED,
 } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { folio_lruvec, lruvec_add_folio, lruvec_del_folio } from './lruvec.ts';
@@ -55,9 +56,11 @@ export function munlock_vma_page(k: Kernel, pfn: pfn_t, vma: vm_area_struct): vo
   if ((flags & (1 << PG_mlocked)) === 0) return;
   m[i] = flags & ~(1 << PG_mlocked);
   __mod_zone_page_state(k, page_zone(k, pfn), NR_MLOCK, -1);
-  __count_vm_events(k, UNEVICTABLE_PGMUNLOCKED, 1);
   const both = (1 << PG_lru) | (1 << PG_unevictable);
-  if ((flags & both) !== both) return;
+  const lists = flags & both;
+  // One that somebody has taken off the unevictable list goes back there, though nothing locks it.
+  __count_vm_events(k, lists === 1 << PG_unevictable ? UNEVICTABLE_PGSTRANDED : UNEVICTABLE_PGMUNLOCKED, 1);
+  if (lists !== both) return;
   move(k, pfn, 1 << PG_unevictable, 0);
   __count_vm_events(k, UNEVICTABLE_PGRESCUED, 1);
 }

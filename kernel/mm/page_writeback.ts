@@ -1,7 +1,7 @@
 // How much of memory may be dirty, of all of it and of each node (Linux: mm/page-writeback.c global_dirty_limits(),
 // node_dirty_ok(), the vm.dirty_* sysctls).
 //
-// Left out: writeback itself, cgroups, and what real-time tasks get beyond their fifth of the limit for a domain.
+// Who writes, and waits: balance_dirty.ts. Left out: cgroups, and what real-time tasks get beyond their fifth of the limit for a domain.
 
 import { NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_FREE_PAGES, NR_INACTIVE_FILE, NR_WRITEBACK } from '../include/mmzone.ts';
 import { ERANGE, PAGE_SIZE } from '../include/types.ts';
@@ -19,6 +19,9 @@ export class WritebackState {
   /** The same in bytes; 0: the ratio counts. */
   vm_dirty_bytes = 0;
   dirty_background_bytes = 0;
+  /** In hundredths of a second: how often old data is looked for, and what is old. */
+  dirty_writeback_interval = 500;
+  dirty_expire_interval = 3000;
 }
 
 /** Free memory and page cache, but for what is reserved for the kernel. Never 0. */

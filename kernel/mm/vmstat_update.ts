@@ -1,7 +1,5 @@
 // Each CPU hands its diffs on to zones and nodes, and gives up what it has of other nodes' pages; NUMA events switched off
 // (Linux: mm/vmstat.c refresh_cpu_vm_stats(), vmstat_update(), vmstat_refresh(), sysctl_vm_numa_stat_handler()).
-//
-// Left out: the timer that has all this done every second.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { node_stat_names, zone_stat_names } from '../fs/proc/vmstat_text.ts';

@@ -12,7 +12,7 @@ import {
 } from '../include/mmzone.ts';
 import { PG_anon_exclusive, PG_dirty, PG_swapbacked } from '../include/page_flags.ts';
 import { EFAULT, PAGE_SIZE, type pfn_t } from '../include/types.ts';
-import { PGFAULT, PGREUSE } from '../include/vm_event_item.ts';
+import { PGFAULT, PGREUSE, UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGSTRANDED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import {
   KUNIT_ASSERT_TRUE,
@@ -24,6 +24,7 @@ import {
 } from '../lib/kunit.ts';
 import { down_read, down_read_trylock, down_write, rw_semaphore, up_read, up_write } from '../locking/rwsem.ts';
 import { folio_clear, folio_get, folio_test } from '../mm/folio.ts';
+import { folio_isolate_lru } from '../mm/isolate_lru.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { get_mm_rss } from '../mm/mm_struct.ts';
 import { dup_mm, fork_process, mm_alloc, mmput, spawn_process, vm_mmap, vm_munmap } from '../mm/mmap.ts';
@@ -235,6 +236,18 @@ export const mm_suite: Suite = {
       finish(mmput(k, mm));
       finish(mmput(k, child));
       KUNIT_EXPECT_EQ(test, 'nothing left', [node_stat(k, NR_UNEVICTABLE), k.mm.vm_zone_stat[NR_MLOCK]], [0, 0]);
+    }),
+    KUNIT_CASE('munlock_of_one_taken_off', (test) => {
+      const { k, mm } = space(test, 1, RW | VM_LOCKED);
+      write(k, mm, AT, 'x');
+      lru_add_drain(k);
+      const pfn = pfn_at(k, mm, AT);
+      KUNIT_EXPECT_TRUE(test, 'off its list', folio_isolate_lru(k, pfn));
+      finish(mmput(k, mm));
+      const counted = [UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGSTRANDED].map((item) => events(k, item));
+      KUNIT_EXPECT_EQ(test, 'unlocked, stranded', counted, [0, 1]);
+      KUNIT_EXPECT_EQ(test, 'locked pages', k.mm.vm_zone_stat[NR_MLOCK], 0);
+      folio_put(k, pfn);
     }),
     // As MADV_FREE leaves pages: without PG_swapbacked.
     KUNIT_CASE_PARAM(

@@ -24,6 +24,7 @@ import { page_alloc_gfp_suite } from './page_alloc_gfp.ts';
 import { page_alloc_watermark_suite } from './page_alloc_watermark.ts';
 import { page_isolation_suite } from './page_isolation.ts';
 import { pcp_suite } from './pcp.ts';
+import { pressure_sysctl_suite } from './pressure_sysctl.ts';
 import { sched_suite } from './sched.ts';
 import { srat_suite } from './srat.ts';
 import { swap_suite } from './swap.ts';
@@ -60,6 +61,7 @@ export const suites: readonly Suite[] = [
   filemap_suite,
   swap_suite,
   vmscan_suite,
+  pressure_sysctl_suite,
   oom_suite,
   migrate_suite,
   compaction_suite,

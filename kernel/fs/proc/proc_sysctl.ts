@@ -9,27 +9,29 @@ import { sysctl_aliases } from '../../init/early_params.ts';
 import { parse_args } from '../../init/params.ts';
 import type { Kernel } from '../../kernel.ts';
 import { pr_err, pr_warn } from '../../lib/printk.ts';
+import { writeback_interval_table } from '../../mm/balance_dirty.ts';
 import { compaction_table } from '../../mm/compaction_sysctl.ts';
 import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
 import { oom_table } from '../../mm/oom_sysctl.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
 import { swap_table } from '../../mm/swap_sysctl.ts';
+import { vmscan_table } from '../../mm/vmscan_sysctl.ts';
 import { vmstat_table } from '../../mm/vmstat_update.ts';
 import { vm_table } from '../../mm/watermark_sysctl.ts';
 import { hung_task_table } from '../../sched/hung_task.ts';
 import type { ctl_table } from '../../sysctl.ts';
+import { drop_caches_table } from '../drop_caches.ts';
 
 const VM = 'sys/vm/';
 const KERNEL = 'sys/kernel/';
 
 /** Files of /proc/sys/vm that 6.1 has as well. */
 const vm_elsewhere: readonly string[] = `
-  admin_reserve_kbytes dirty_expire_centisecs dirty_writeback_centisecs
-  dirtytime_expire_seconds drop_caches hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
+  admin_reserve_kbytes dirtytime_expire_seconds hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
   legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
   mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
   numa_zonelist_order overcommit_kbytes overcommit_memory
-  overcommit_ratio page_lock_unfairness stat_interval swappiness
+  overcommit_ratio page_lock_unfairness stat_interval
   unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure`
   .trim()
   .split(/\s+/);
@@ -43,6 +45,9 @@ const vm_files: readonly ctl_table[] = [
   ...vmstat_table,
   ...swap_table,
   ...oom_table,
+  ...vmscan_table,
+  ...drop_caches_table,
+  ...writeback_interval_table,
 ];
 
 /** The files that there are, by path: sys/vm/min_free_kbytes. */

@@ -57,6 +57,17 @@ describe('xarray', () => {
     );
   });
 
+  it('drops values, and the nodes that held nothing else', () => {
+    const xa = new xarray();
+    for (const at of [0, 70, 5000, 300_000]) xa.store_value(at, at);
+    xa.store_page(71, 9);
+    expect(xa.drop_values()).toBe(4);
+    expect([0, 70, 5000, 300_000].map((at) => xa.value(at))).toEqual([-1, -1, -1, -1]);
+    expect([xa.page(71), xa.empty]).toEqual([9, false]);
+    xa.store_value(71, -1);
+    expect([xa.drop_values(), xa.empty]).toEqual([0, true]);
+  });
+
   it('finds nothing beyond the end that it is given', () => {
     const xa = new xarray();
     xa.store_page(70, 1);
