@@ -22,7 +22,7 @@ import { nameLines } from './options.ts';
 import { userPath } from './path.ts';
 import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
 import { parseSysctls, setSysctls, sysctlNames } from './sysctl_option.ts';
-import { parseSeed, parseWorkloads, runWorkloads, workloadList } from './workload_option.ts';
+import { parseSeed, parseWorkloads, runWorkloads, workloadDisk, workloadList } from './workload_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -128,6 +128,9 @@ export const bootCommand: Command = {
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
     if (problem !== null) throw new LabError(problem);
+    const fileDisk = workloadDisk(chosen, seed, machine.layout.ram);
+    if (fileDisk !== null && swap.length === MAX_DISKS)
+      throw new UsageError(['--workload: no disk is left for its files']);
     const json = values.has('--json');
     // A PC's serial line ends its lines with CR LF.
     const onSerial = json ? {} : { onSerial: (text: string) => output.out(text.replaceAll('\r', '')) };
@@ -136,8 +139,8 @@ export const bootCommand: Command = {
       kernel: parseConfigOption(values.get('--config') ?? 'debian'),
       cmdline: values.get('-append') ?? '',
       firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
-      disks: swap.map(({ disk }) => disk),
-      onFirmwareDone: ({ disks }) => disks.forEach(prepareSwap),
+      disks: [...swap.map(({ disk }) => disk), ...(fileDisk === null ? [] : [fileDisk])],
+      onFirmwareDone: ({ disks }) => disks.slice(0, swap.length).forEach(prepareSwap),
       ...onSerial,
     });
     const { kernel, stopped } = lab;
@@ -147,7 +150,7 @@ export const bootCommand: Command = {
     const explanations = asked?.explanations ?? [];
     // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
     const end = stopped ?? asked?.ended ?? null;
-    const pressure = end === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed) : null;
+    const pressure = end === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed, fileDisk !== null) : null;
     problems.push(...(pressure?.problems ?? []));
     const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {

@@ -1,12 +1,16 @@
 // `--workload`: tasks that put a booted machine under pressure, and what came of it, as text and as data.
 
+import type { DiskSpec } from '../emu/devices/disk.ts';
+import type { AddressRange } from '../emu/memory.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pressure_chart } from '../kernel/workloads/chart.ts';
+import { disk_contents } from '../kernel/workloads/contents.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
-import { run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
+import { disk_pages, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
 import { UsageError } from './command.ts';
 import { nearestName } from './near.ts';
 
+const PAGE_SIZE = 4096;
 const MAX_SEED = 2 ** 32 - 1;
 
 /** One a line, each with what it shows. */
@@ -44,8 +48,18 @@ export interface Pressure {
   readonly problems: readonly string[];
 }
 
-export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: number): Pressure {
-  const result = run_workloads(k, chosen, seed);
+const SECTORS_PER_PAGE = 8;
+
+/** The disk for the files of the workloads, behind those that are there; null: they have none. */
+export function workloadDisk(chosen: readonly Workload[], seed: number, ram: readonly AddressRange[]): DiskSpec | null {
+  const bytes = ram.reduce((sum, { start, end }) => sum + end - start, 0);
+  const pages = disk_pages(chosen, bytes / PAGE_SIZE);
+  return pages === 0 ? null : { sectors: pages * SECTORS_PER_PAGE, seed, contents: disk_contents(seed) };
+}
+
+/** @param disk whether the last of the machine's disks is workloadDisk() */
+export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: number, disk: boolean): Pressure {
+  const result = run_workloads(k, chosen, seed, disk ? k.block.disks[k.block.disks.length - 1]! : null);
   const problems = problemsOf(result).map((problem) => `--workload: ${problem}`);
   return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems };
 }

@@ -67,6 +67,8 @@ export interface DiskSpec {
   /** A head that moves, one request at a time; else flash with many channels. */
   readonly rotational?: boolean;
   readonly seed?: number;
+  /** Says what is in sectors that were never written, up to the end of `bytes`; without it zeroes are. */
+  readonly contents?: (sector: number, bytes: Uint8Array) => void;
 }
 
 export class Disk implements PortDevice {
@@ -75,7 +77,7 @@ export class Disk implements PortDevice {
   readonly #first: number;
   readonly #memory: BusMemory;
   readonly #timing: DiskTiming;
-  /** The contents, in pieces of 1 MiB; one that was never written is all zeroes. */
+  /** The contents, in pieces of 1 MiB, of which those are here that were written to. */
   readonly #pieces: (Uint8Array | undefined)[] = [];
   readonly #bad: { readonly from: number; readonly to: number }[] = [];
   readonly #registers = new Uint32Array(DISK_PORTS >> 2);
@@ -146,6 +148,7 @@ export class Disk implements PortDevice {
     const bytes = new Uint8Array(size);
     this.#eachPiece(sector, size, false, (piece, from, length, at) => {
       if (piece !== undefined) bytes.set(piece.subarray(from, from + length), at);
+      else this.spec.contents?.(sector + at / SECTOR_SIZE, bytes.subarray(at, at + length));
     });
     return bytes;
   }
@@ -206,21 +209,29 @@ export class Disk implements PortDevice {
     for (let at = 0; at < size; ) {
       const offset = (start + at) % PIECE_SIZE;
       const length = Math.min(size - at, PIECE_SIZE - offset);
-      const piece = this.#piece(Math.floor((start + at) / PIECE_SIZE), writes);
-      if (writes) this.#memory.copyOut(address + at, piece, offset, length);
-      else this.#memory.copyIn(address + at, piece, offset, length);
+      const n = Math.floor((start + at) / PIECE_SIZE);
+      if (writes) this.#memory.copyOut(address + at, this.#piece(n), offset, length);
+      else if (this.#pieces[n] !== undefined) this.#memory.copyIn(address + at, this.#pieces[n], offset, length);
+      else this.#memory.copyIn(address + at, this.#unwritten((start + at) / SECTOR_SIZE, length), 0, length);
       at += length;
     }
   }
 
-  #piece(n: number, write: boolean): Uint8Array {
+  /** To write to. */
+  #piece(n: number): Uint8Array {
     let piece = this.#pieces[n];
     if (piece === undefined) {
-      if (!write) return zeroes;
       piece = new Uint8Array(PIECE_SIZE);
+      this.spec.contents?.((n * PIECE_SIZE) / SECTOR_SIZE, piece);
       this.#pieces[n] = piece;
     }
     return piece;
+  }
+
+  #unwritten(sector: number, length: number): Uint8Array {
+    if (this.spec.contents === undefined) return zeroes;
+    this.spec.contents(sector, scratch.subarray(0, length));
+    return scratch;
   }
 
   #eachPiece(
@@ -234,7 +245,7 @@ export class Disk implements PortDevice {
       const offset = (start + at) % PIECE_SIZE;
       const length = Math.min(size - at, PIECE_SIZE - offset);
       const n = Math.floor((start + at) / PIECE_SIZE);
-      use(write ? this.#piece(n, true) : this.#pieces[n], offset, length, at);
+      use(write ? this.#piece(n) : this.#pieces[n], offset, length, at);
       at += length;
     }
   }
@@ -251,3 +262,5 @@ export class Disk implements PortDevice {
 }
 
 const zeroes = new Uint8Array(PIECE_SIZE);
+/** What is read of where nothing was written. */
+const scratch = new Uint8Array(PIECE_SIZE);

@@ -85,7 +85,7 @@ export function pressure_chart({ zones, samples, start_ns }: Sampler): string {
     lines.push(
       line(
         'direct reclaim',
-        strip(cells, '!', ({ counts }) => counts.scan_direct > 0),
+        strip(cells, '!', ({ counts }) => counts.scan_direct + counts.allocstall > 0),
       ),
     );
     lines.push(time_axis(end.time_ns));

@@ -28,3 +28,27 @@ export function check_page(words: Int32Array, at: number, key: number): number {
   for (let n = 0; n < WORDS; n++) if (words[at + n] !== word_of(key, n)) return n;
   return -1;
 }
+
+/** Whose pages those of the disk are. */
+const DISK = 0;
+const PAGE_BYTES = 4 * WORDS;
+const SECTOR_BYTES = 512;
+
+/** What a page of the disk holds that nobody has written to. */
+export const disk_page_key = (seed: number, page: number): number => page_key(seed, DISK, page, 0);
+
+/** The same for whoever makes the disk. */
+export function disk_contents(seed: number): (sector: number, bytes: Uint8Array) => void {
+  const words = new Int32Array(WORDS);
+  const page_bytes = new Uint8Array(words.buffer);
+  return (sector, bytes) => {
+    const first = sector * SECTOR_BYTES;
+    for (let at = 0; at < bytes.length; ) {
+      const from = (first + at) % PAGE_BYTES;
+      const size = Math.min(bytes.length - at, PAGE_BYTES - from);
+      fill_page(words, 0, disk_page_key(seed, Math.floor((first + at) / PAGE_BYTES)));
+      bytes.set(page_bytes.subarray(from, from + size), at);
+      at += size;
+    }
+  };
+}

@@ -20,6 +20,7 @@ function* body(actor: Actor): Sleeping<void> {
 export const fill: Workload = {
   name: 'fill',
   shows: 'one task writes a quarter more anonymous memory than there is RAM: kswapd, direct reclaim, swap or OOM',
+  files: 0,
   *start(run) {
     yield* run.start('fill', body);
   },

@@ -31,6 +31,7 @@ function* bomb(actor: Actor, old: Region | null): Sleeping<void> {
 export const forkbomb: Workload = {
   name: 'forkbomb',
   shows: 'small tasks that fork: shared pages, copy on write, page tables, many victims to choose from',
+  files: 0,
   *start(run) {
     yield* run.start('forkbomb', (actor) => bomb(actor, null));
   },

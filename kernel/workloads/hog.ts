@@ -32,6 +32,7 @@ function* bound(actor: Actor, nid: nid_t, share: number, rounds: number): Sleepi
 export const hog: Workload = {
   name: 'hog',
   shows: 'a task bound to the last node wants more than that has: one kswapd at work, the other nodes left alone',
+  files: 0,
   *start(run: WorkloadRun) {
     const nodes = [...for_each_node_mask(run.k.node_states.N_MEMORY)];
     const last = nodes[nodes.length - 1]!;

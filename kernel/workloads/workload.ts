@@ -7,6 +7,8 @@ export interface Workload {
   readonly name: string;
   /** In one line. */
   readonly shows: string;
+  /** Pages of files that it needs, for each page of RAM; 0: it needs no disk. */
+  readonly files: number;
   /** Starts its processes. Context: a task runs. */
   start(run: WorkloadRun): Sleeping<void>;
 }

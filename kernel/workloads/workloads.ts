@@ -1,5 +1,6 @@
 // All workloads, and a run of some of them from beginning to end.
 
+import type { gendisk } from '../drivers/block/disk.ts';
 import { NR_WRITEBACK } from '../include/mmzone.ts';
 import type { Kernel } from '../kernel.ts';
 import { start_reclaim } from '../mm/reclaim.ts';
@@ -7,15 +8,19 @@ import { global_node_page_state } from '../mm/vmstat.ts';
 import { ktime_get } from '../sched/clock.ts';
 import { user_mode_thread } from '../sched/fork.ts';
 import { type RunResult, run } from '../sched/run.ts';
+import { atomic } from './atomic.ts';
 import { Audit } from './audit.ts';
 import { fill } from './fill.ts';
 import { forkbomb } from './forkbomb.ts';
+import { fragment } from './fragment.ts';
 import { hog } from './hog.ts';
+import { hugepage } from './hugepage.ts';
 import { Sampler } from './samples.ts';
+import { stream } from './stream.ts';
 import type { Workload } from './workload.ts';
 import { WorkloadRun } from './workload_run.ts';
 
-export const workloads: readonly Workload[] = [fill, forkbomb, hog];
+export const workloads: readonly Workload[] = [fill, stream, fragment, forkbomb, hog, atomic, hugepage];
 
 export interface WorkloadResult {
   readonly work: WorkloadRun;
@@ -35,10 +40,22 @@ const SETTLE_ROUNDS = 100;
 /** When the first audit is due. The time to the next one doubles. */
 const FIRST_AUDIT_NS = 0.05e9;
 
-/** Starts all of them together, from a task that is in place of a shell, and waits until every task has ended. */
-export function run_workloads(k: Kernel, chosen: readonly Workload[], seed: number): WorkloadResult {
+/** Pages of the disk that they need; 0: none. */
+export const disk_pages = (chosen: readonly Workload[], ram_pages: number): number =>
+  chosen.reduce((sum, { files }) => sum + Math.ceil(files * ram_pages), 0);
+
+/**
+ * Starts all of them together, from a task that is in place of a shell, and waits until every task has ended.
+ * @param disk for files: disk_contents() is what it holds
+ */
+export function run_workloads(
+  k: Kernel,
+  chosen: readonly Workload[],
+  seed: number,
+  disk: gendisk | null,
+): WorkloadResult {
   start_reclaim(k);
-  const work = new WorkloadRun(k, seed);
+  const work = new WorkloadRun(k, seed, disk);
   const audit = new Audit(k);
   const sampler = new Sampler(k);
   const problems: string[] = [];
