@@ -7,8 +7,8 @@ import type { Workload } from './workload.ts';
 import { type Actor, Region } from './workload_run.ts';
 
 /** As RLIMIT_NPROC has it, and how many in all. */
-const MAX_ALIVE = 192;
-const MAX_TASKS = 768;
+const MAX_ALIVE = 128;
+const MAX_TASKS = 384;
 const CHILDREN = 2;
 
 /** What all that are alive want together is a quarter more than there is. */
