@@ -112,7 +112,7 @@ export function* filemap_read(k: Kernel, f: file, pos: number, into: Uint8Array)
     into.set(k.hw.ram.read(pfn * PAGE_SIZE + (at % PAGE_SIZE), size), at - pos);
     charge(k, size * BYTE_NS);
     // Reading one page bit by bit is one access.
-    if (Math.floor(f.ra.prev_pos / PAGE_SIZE) !== index || f.ra.prev_pos < 0) folio_mark_accessed(k, pfn);
+    if (Math.floor((f.ra.prev_pos - 1) / PAGE_SIZE) !== index) folio_mark_accessed(k, pfn);
     at += size;
     f.ra.prev_pos = at;
     folio_put(k, pfn);

@@ -6,7 +6,7 @@
 import { type bio_end_io, PAGE_SECTORS_SHIFT, REQ_OP_READ, REQ_RAHEAD, submit_bio } from '../drivers/block/disk.ts';
 import { __GFP_COMP, __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { PG_error, PG_readahead, PG_uptodate } from '../include/page_flags.ts';
-import type { pfn_t } from '../include/types.ts';
+import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { type address_space, type file, filemap_add_folio, folio_index, last_index } from './filemap.ts';
@@ -71,6 +71,12 @@ function get_next_ra_size(current: number, max: number): number {
   return current <= max / 2 ? 2 * current : max;
 }
 
+/** Whether `index` is the page that the read before ended in, or the next one. */
+function follows(index: number, prev_pos: number): boolean {
+  const prev = Math.floor(prev_pos / PAGE_SIZE);
+  return index === prev || index === prev + 1;
+}
+
 /** Pages in a row that are in the cache before `index`. */
 function count_history_pages(mapping: address_space, index: number, max: number): number {
   let count = 0;
@@ -101,7 +107,7 @@ function* ondemand_readahead(k: Kernel, f: file, index: number, req_size: number
     ra.start = start;
     ra.size = get_next_ra_size(start - index + req_size, max);
     ra.async_size = ra.size;
-  } else if (req_size > max || Math.abs(index - Math.floor(ra.prev_pos / 4096)) <= 1) initial();
+  } else if (req_size > max || follows(index, ra.prev_pos)) initial();
   else {
     const history = count_history_pages(mapping, index, max);
     if (history <= req_size) {

@@ -13,7 +13,7 @@ import {
 } from '../include/mmzone.ts';
 import { HZ } from '../include/sched.ts';
 import { EIO, PAGE_SIZE } from '../include/types.ts';
-import { PGMAJFAULT, PGPGIN, PGSTEAL_ANON } from '../include/vm_event_item.ts';
+import { PGACTIVATE, PGMAJFAULT, PGPGIN, PGSTEAL_ANON } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
 import { __filemap_remove_folio, type file, filemap_get_folio } from '../mm/filemap.ts';
@@ -110,6 +110,20 @@ export const filemap_suite: Suite = {
       get(k, f, 3 * PAGE_SIZE - 4, 13);
       KUNIT_EXPECT_EQ(test, 'the second time from memory', all_vm_events(k)[PGPGIN], read);
       KUNIT_EXPECT_EQ(test, 'up to the end', get(k, f, 256 * PAGE_SIZE - 2, 10), '\0\0');
+    }),
+    // A read that goes on where the last one ended is another access; one within the page that was read last is not.
+    KUNIT_CASE('a_second_read_activates', (test) => {
+      const { k, f } = machine(test);
+      const activated = (): number => {
+        lru_add_drain_all(k);
+        return all_vm_events(k)[PGACTIVATE]!;
+      };
+      for (let page = 0; page < 64; page += 16) get(k, f, page * PAGE_SIZE, 16 * PAGE_SIZE);
+      KUNIT_EXPECT_EQ(test, 'read once', activated(), 0);
+      for (let page = 0; page < 64; page += 16) get(k, f, page * PAGE_SIZE, 16 * PAGE_SIZE);
+      KUNIT_EXPECT_EQ(test, 'read twice', activated(), 64);
+      for (let part = 0; part < 8; part++) get(k, f, 200 * PAGE_SIZE + part * 512, 512);
+      KUNIT_EXPECT_EQ(test, 'a page read bit by bit', activated(), 64);
     }),
     // The window doubles, and the next one is begun where a quarter of it has been read.
     KUNIT_CASE('readahead', (test) => {
