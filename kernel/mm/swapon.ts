@@ -34,7 +34,7 @@ import type { Kernel } from '../kernel.ts';
 import { pr_err, pr_info, pr_warn } from '../lib/printk.ts';
 import { prandom_u32_max } from '../lib/random.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { alloc_pages } from './mempolicy.ts';
+import { alloc_pages_task } from './mempolicy.ts';
 import { __free_pages } from './page_alloc.ts';
 import { add_to_active_list, add_to_avail_list } from './swap_avail.ts';
 import { inc_cluster_info_page, list_free_clusters, swapfile_cluster } from './swap_cluster.ts';
@@ -125,11 +125,11 @@ function setup_swap_map(k: Kernel, si: swap_info_struct, { last_page, badpages, 
 }
 
 /** What vmalloc and swap_cgroup_swapon() take for an area. */
-function alloc_map_pages(k: Kernel, maxpages: number): pfn_t[] | null {
+function* alloc_map_pages(k: Kernel, maxpages: number): Sleeping<pfn_t[] | null> {
   const pages: pfn_t[] = [];
   const wanted = Math.ceil(maxpages / PAGE_SIZE) + Math.ceil(maxpages / SC_PER_PAGE);
   while (pages.length < wanted) {
-    const pfn = alloc_pages(k, GFP_KERNEL, 0);
+    const pfn = yield* alloc_pages_task(k, GFP_KERNEL, 0);
     if (pfn < 0) {
       for (const page of pages) __free_pages(k, page, 0);
       return null;
@@ -140,12 +140,12 @@ function alloc_map_pages(k: Kernel, maxpages: number): pfn_t[] | null {
 }
 
 /** An area with the disk's kind of map. @returns 0 or -errno */
-function setup_area(k: Kernel, si: swap_info_struct, disk: gendisk, header: Header): number {
+function* setup_area(k: Kernel, si: swap_info_struct, disk: gendisk, header: Header): Sleeping<number> {
   si.lowest_bit = 1;
   si.highest_bit = header.maxpages - 1;
   si.cluster_next = 1;
   si.cluster_nr = 0;
-  const map_pages = alloc_map_pages(k, header.maxpages);
+  const map_pages = yield* alloc_map_pages(k, header.maxpages);
   if (map_pages === null) return -ENOMEM;
   si.map_pages = map_pages;
   si.swap_map = new Uint8Array(header.maxpages);
@@ -225,11 +225,11 @@ export function* swapon(k: Kernel, path: string, swap_flags: number): Sleeping<n
 }
 
 function* read_area(k: Kernel, si: swap_info_struct, disk: gendisk): Sleeping<number> {
-  const pfn = alloc_pages(k, GFP_KERNEL, 0);
+  const pfn = yield* alloc_pages_task(k, GFP_KERNEL, 0);
   if (pfn < 0) return -ENOMEM;
   const error = yield* submit_bio_wait(k, disk, REQ_OP_READ, 0, 1 << PAGE_SECTORS_SHIFT, pfn);
   const header = error === 0 ? read_swap_header(k, disk, pfn * PAGE_SIZE) : null;
   __free_pages(k, pfn, 0);
   if (error !== 0) return error;
-  return header === null ? -EINVAL : setup_area(k, si, disk, header);
+  return header === null ? -EINVAL : yield* setup_area(k, si, disk, header);
 }

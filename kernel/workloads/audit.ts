@@ -29,8 +29,7 @@ import { page_index, page_zone_id } from '../mm/page.ts';
 import { swp_swapcount } from '../mm/swap_count.ts';
 import { swp_entry } from '../mm/swapops.ts';
 import { zone_page_state_snapshot } from '../mm/vmstat.ts';
-import { Census, FREE, HELD, NOBODY, ON_LRU, TABLE } from './census.ts';
-import type { KernelBlock } from './workload_run.ts';
+import { Census, FREE, HELD, type HeldBlock, NOBODY, ON_LRU, TABLE } from './census.ts';
 
 /** node_page_state() with the diffs of CPUs. */
 function node_state(k: Kernel, pgdat: PgData, item: number): number {
@@ -88,7 +87,7 @@ export class Audit {
    * @param quiet whether every task has ended, and nothing is under way
    * @returns what is wrong, a line each
    */
-  look(blocks: Iterable<KernelBlock>, quiet: boolean): string[] {
+  look(blocks: Iterable<HeldBlock>, quiet: boolean): string[] {
     const census = new Census(this.#k, blocks);
     this.looks++;
     this.#pages(census, quiet);

@@ -31,7 +31,12 @@ import { list_first_page, list_next_page } from '../mm/page_list.ts';
 import { pte_to_swp_entry, swp_offset, swp_type } from '../mm/swapops.ts';
 import { PTE_PRESENT, page_word_index, page_words, pte_pfn, pte_present } from '../mm/user_pgtable.ts';
 import { zone_cpu } from '../mm/zone_cpu.ts';
-import type { KernelBlock } from './workload_run.ts';
+
+/** Pages that nobody but the caller knows of. */
+export interface HeldBlock {
+  readonly pfn: pfn_t;
+  readonly order: number;
+}
 
 export const NOBODY = 0;
 export const FREE = 1;
@@ -80,7 +85,7 @@ export class Census {
   readonly free = new Map<Zone, number>();
   readonly #k: Kernel;
 
-  constructor(k: Kernel, blocks: Iterable<KernelBlock>) {
+  constructor(k: Kernel, blocks: Iterable<HeldBlock>) {
     this.#k = k;
     for (const zone of for_each_populated_zone(k)) {
       this.#free_lists(zone);

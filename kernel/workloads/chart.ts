@@ -24,7 +24,8 @@ const strip = (cells: readonly (readonly Sample[])[], mark: string, is: (sample:
 const line = (label: string, text: string): string => `${label.padStart(LABEL)} |${text}`.trimEnd();
 
 function zone_chart(zone: SampledZone, n: number, cells: readonly (readonly Sample[])[]): string[] {
-  const top = 2 * zone.high;
+  // A zone that is too small for watermarks has none.
+  const top = Math.max(ROWS, 2 * zone.high);
   const row_of = (pages: number): number => Math.min(ROWS, Math.floor((pages / top) * ROWS));
   const drawn: string[][] = Array.from({ length: ROWS + 1 }, () => new Array<string>(COLUMNS).fill(' '));
   const labels = new Array<string>(ROWS + 1).fill('');
