@@ -35,6 +35,7 @@ import { MmState } from './mm/mm_state.ts';
 import { UserState } from './mm/mm_struct.ts';
 import type { PgData } from './mm/mmzone.ts';
 import { OomState } from './mm/oom_state.ts';
+import { OvercommitState } from './mm/overcommit.ts';
 import { no_struct_page } from './mm/page.ts';
 import { PageAllocState } from './mm/page_alloc_state.ts';
 import { PageDebugState } from './mm/page_debug.ts';
@@ -127,6 +128,7 @@ export class Kernel {
   readonly oom = new OomState();
   readonly writeback = new WritebackState();
   readonly drop_caches = new DropCachesState();
+  readonly overcommit = new OvercommitState();
   readonly cpuset: CpusetState;
   readonly block = new BlockState();
   readonly folio_wait = new FolioWaitState();

@@ -10,6 +10,8 @@ export const VM_LOCKED = 0x2000;
 export const VM_SEQ_READ = 0x8000;
 export const VM_RAND_READ = 0x10000;
 export const VM_DONTCOPY = 0x20000;
+export const VM_ACCOUNT = 0x100000;
+export const VM_NORESERVE = 0x200000;
 export const VM_WIPEONFORK = 0x2000000;
 
 // enum fault_flag

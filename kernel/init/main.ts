@@ -22,6 +22,7 @@ import { kcompactd_init } from '../mm/kcompactd.ts';
 import { hugepage_init } from '../mm/khugepaged.ts';
 import { kswapd_init } from '../mm/kswapd.ts';
 import { oom_init } from '../mm/oom_reaper.ts';
+import { init_user_reserve } from '../mm/overcommit.ts';
 import { page_alloc_init_late } from '../mm/page_alloc_late.ts';
 import { init_mem_debugging_and_hardening } from '../mm/page_debug.ts';
 import { page_ext_init } from '../mm/page_ext.ts';
@@ -98,6 +99,7 @@ export const stages: readonly Stage[] = [
   { name: 'hung_task_init', run: hung_task_init },
   { name: 'oom_init', run: oom_init },
   { name: 'kcompactd_init', run: kcompactd_init },
+  { name: 'init_user_reserve', run: init_user_reserve },
   { name: 'hugetlb_init', run: hugetlb_init },
   { name: 'hugepage_init', run: hugepage_init },
   { name: 'pci_iommu_init', run: pci_iommu_init },

@@ -1,7 +1,7 @@
 // Address spaces and what is mapped in them (Linux: kernel/fork.c mm_alloc(), mmput(), dup_mmap(); mm/mmap.c mmap_region(),
 // do_munmap(), exit_mmap(); mm/memory.c unmap_page_range(), copy_page_range()).
 //
-// Left out: merging areas, brk(), mprotect(), accounting of what may be promised (overcommit).
+// Left out: merging areas, brk(), mprotect().
 
 import { smp_locks } from '../arch/x86/sections.ts';
 import {
@@ -9,9 +9,11 @@ import {
   MM_SWAPENTS,
   MMAP_BASE,
   TASK_SIZE,
+  VM_ACCOUNT,
   VM_DONTCOPY,
   VM_LOCKED,
   VM_MAYWRITE,
+  VM_NORESERVE,
   VM_SEQ_READ,
   VM_SHARED,
   VM_WIPEONFORK,
@@ -34,6 +36,7 @@ import { is_migration_entry, migration_entry_pfn, readable_migration_entry } fro
 import { munlock_vma_page } from './mlock.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
+import { __vm_enough_memory, accountable_mapping, OVERCOMMIT_NEVER, vm_unacct_memory } from './overcommit.ts';
 import { page_index, section_map } from './page.ts';
 import { add_mm_counter, mm_counter, page_add_file_rmap, page_dup_anon_rmap, page_remove_rmap } from './rmap.ts';
 import { folio_mark_accessed } from './swap.ts';
@@ -72,7 +75,23 @@ export function* mm_alloc(k: Kernel): Sleeping<mm_struct | null> {
 
 function insert_vma(mm: mm_struct, vma: vm_area_struct): void {
   mm.vmas.splice(find_vma_index(mm, vma.vm_start), 0, vma);
-  mm.total_vm += (vma.vm_end - vma.vm_start) / PAGE_SIZE;
+  mm.total_vm += vma_pages(vma);
+}
+
+const vma_pages = ({ vm_start, vm_end }: vm_area_struct): number => (vm_end - vm_start) / PAGE_SIZE;
+
+/** What is promised with new areas' flags: VM_ACCOUNT among them says so. @returns the flags, or -ENOMEM */
+function account_mapping(k: Kernel, mm: mm_struct, flags: number, length: number): number {
+  const strict = k.overcommit.sysctl_overcommit_memory === OVERCOMMIT_NEVER;
+  const vm_flags = strict ? flags & ~VM_NORESERVE : flags;
+  if (!accountable_mapping(vm_flags)) return vm_flags;
+  const err = __vm_enough_memory(k, mm, length / PAGE_SIZE);
+  return err === 0 ? vm_flags | VM_ACCOUNT : err;
+}
+
+/** No promise is left of areas that go. */
+function unaccount(k: Kernel, vmas: readonly vm_area_struct[]): void {
+  for (const vma of vmas) if ((vma.vm_flags & VM_ACCOUNT) !== 0) vm_unacct_memory(k, vma_pages(vma));
 }
 
 /** The highest gap that is large enough. @returns its address, or -ENOMEM */
@@ -98,10 +117,12 @@ export function* vm_mmap(k: Kernel, mm: mm_struct, addr: number, size: number, f
   if (length === 0 || addr % PAGE_SIZE !== 0) return -EINVAL;
   if (addr < 0 || addr + length > TASK_SIZE) return -ENOMEM;
   yield* down_write(k, mm.mmap_lock);
-  const start = addr === 0 ? get_unmapped_area(mm, length) : addr;
+  let start = addr === 0 ? get_unmapped_area(mm, length) : addr;
   if (addr !== 0) yield* do_munmap(k, mm, addr, addr + length);
   if (start >= 0) {
-    insert_vma(mm, new vm_area_struct(mm, start, start + length, flags | VM_MAYWRITE, start / PAGE_SIZE));
+    const vm_flags = account_mapping(k, mm, flags | VM_MAYWRITE, length);
+    if (vm_flags < 0) start = vm_flags;
+    else insert_vma(mm, new vm_area_struct(mm, start, start + length, vm_flags, start / PAGE_SIZE));
   }
   up_write(k, mm.mmap_lock);
   return start;
@@ -122,9 +143,11 @@ export function* vm_mmap_file(
   const length = round_up(size, PAGE_SIZE);
   if (length === 0) return -EINVAL;
   yield* down_write(k, mm.mmap_lock);
-  const start = get_unmapped_area(mm, length);
-  if (start >= 0) {
-    const vma = new vm_area_struct(mm, start, start + length, flags | VM_MAYWRITE, pgoff);
+  let start = get_unmapped_area(mm, length);
+  const vm_flags = start < 0 ? start : account_mapping(k, mm, flags | VM_MAYWRITE, length);
+  if (vm_flags < 0) start = vm_flags;
+  else {
+    const vma = new vm_area_struct(mm, start, start + length, vm_flags, pgoff);
     link_file(vma, f);
     insert_vma(mm, vma);
   }
@@ -181,8 +204,9 @@ function* unmap_region(
   update_hiwater_rss(mm);
   for (const vma of vmas) {
     yield* unmap_page_range(k, tlb, vma, vma.vm_start, vma.vm_end);
-    mm.total_vm -= (vma.vm_end - vma.vm_start) / PAGE_SIZE;
+    mm.total_vm -= vma_pages(vma);
   }
+  unaccount(k, vmas);
   for (const vma of vmas) unlink_vma(k, vma);
   tlb_finish_mmu(k, tlb);
   const start = vmas[0]!.vm_start;
@@ -263,6 +287,7 @@ function* exit_mmap(k: Kernel, mm: mm_struct): Sleeping<void> {
   yield* down_write(k, mm.mmap_lock);
   const vmas = mm.vmas.splice(0);
   mm.vma_cache = null;
+  unaccount(k, vmas);
   for (const vma of vmas) unlink_vma(k, vma);
   tlb_finish_mmu(k, tlb);
   free_pgtables(k, mm, vmas[0]!.vm_start, vmas[vmas.length - 1]!.vm_end, 0, Number.POSITIVE_INFINITY);
@@ -287,6 +312,11 @@ export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
   yield* down_write(k, old.mmap_lock);
   for (const mpnt of old.vmas) {
     if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
+    if ((mpnt.vm_flags & VM_ACCOUNT) !== 0 && __vm_enough_memory(k, old, vma_pages(mpnt)) < 0) {
+      up_write(k, old.mmap_lock);
+      yield* mmput(k, mm);
+      return null;
+    }
     const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags & ~VM_LOCKED, mpnt.vm_pgoff);
     const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
     link_file(vma, mpnt.vm_file);

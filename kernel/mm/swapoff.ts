@@ -3,12 +3,13 @@
 
 import { lookup_disk } from '../drivers/block/disk.ts';
 import { SWAP_MAP_BAD, SWP_WRITEOK } from '../include/swap.ts';
-import { EINTR, EINVAL, ENOENT } from '../include/types.ts';
+import { EINTR, EINVAL, ENOENT, ENOMEM } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { cond_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { folio_get } from './folio.ts';
 import { folio_lock, folio_unlock, folio_wait_writeback } from './folio_lock.ts';
+import { __vm_enough_memory, vm_unacct_memory } from './overcommit.ts';
 import { folio_put } from './swap.ts';
 import { del_from_active_list, del_from_avail_list } from './swap_avail.ts';
 import { free_swap_count_continuations, swap_count } from './swap_count.ts';
@@ -59,16 +60,16 @@ function close_gap(k: Kernel, si: swap_info_struct): void {
   swap.least_priority++;
 }
 
-/**
- * The system call. Context: a task that may sleep.
- * Left out: whether memory and the other areas have room for what was promised (vm.overcommit_memory).
- */
+/** The system call. Context: a task that may sleep. */
 export function* swapoff(k: Kernel, path: string): Sleeping<number> {
   const { swap } = k;
   const disk = lookup_disk(k, path);
   if (disk === null) return -ENOENT;
   const si = swap.swap_active_head.find((one) => one.disk === disk && (one.flags & SWP_WRITEOK) !== 0);
   if (si === undefined) return -EINVAL;
+  // As if its pages were promised to somebody.
+  if (__vm_enough_memory(k, k.current.mm, si.pages) < 0) return -ENOMEM;
+  vm_unacct_memory(k, si.pages);
   del_from_avail_list(k, si);
   close_gap(k, si);
   del_from_active_list(k, si);

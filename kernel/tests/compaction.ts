@@ -8,7 +8,7 @@ import {
   GFP_HIGHUSER_MOVABLE,
   GFP_KERNEL,
 } from '../include/gfp_types.ts';
-import { VM_READ, VM_WRITE } from '../include/mm.ts';
+import { VM_NORESERVE, VM_READ, VM_WRITE } from '../include/mm.ts';
 import { MIGRATE_MOVABLE, NR_FREE_PAGES, NR_ISOLATED_ANON, pageblock_nr_pages } from '../include/mmzone.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import {
@@ -85,7 +85,7 @@ function in_pieces(test: Test, period: number): Pieces {
   const k = running(test, nodes_of(1, 44));
   const mm = finish(mm_alloc(k))!;
   const pages = 14000;
-  finish(vm_mmap(k, mm, AT, pages * PAGE_SIZE, VM_READ | VM_WRITE));
+  finish(vm_mmap(k, mm, AT, pages * PAGE_SIZE, VM_READ | VM_WRITE | VM_NORESERVE));
   let nr = 0;
   while (nr < pages && finish(user_write(k, mm, AT + nr * PAGE_SIZE, words(nr))) === 0) nr++;
   const zone = page_zone(k, Math.floor(user_translate(k, mm, AT, false) / PAGE_SIZE));

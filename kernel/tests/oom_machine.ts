@@ -1,7 +1,7 @@
 // Machines whose memory runs out, and processes that use it up, for tests of the OOM killer. Without
 // swap, reclaim finds nothing.
 
-import { VM_READ, VM_WRITE } from '../include/mm.ts';
+import { VM_NORESERVE, VM_READ, VM_WRITE } from '../include/mm.ts';
 import { PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
@@ -38,7 +38,7 @@ export function process(k: Kernel, comm: string, body: TaskBody): task_struct {
 export function* use_pages(k: Kernel, pages: number, stride = PAGE_SIZE): Sleeping<boolean> {
   const { mm } = k.current;
   if (mm === null) return false;
-  const at = yield* vm_mmap(k, mm, 0, pages * stride, VM_READ | VM_WRITE);
+  const at = yield* vm_mmap(k, mm, 0, pages * stride, VM_READ | VM_WRITE | VM_NORESERVE);
   for (let page = 0; page < pages; page++) {
     if ((yield* user_access(k, mm, at + page * stride, true)) < 0) return false;
     made_progress(k);

@@ -1,11 +1,13 @@
-// Self tests of the sysctls that the page cache and reclaim obey: vm.drop_caches, vm.swappiness, vm.dirty_*_centisecs.
+// Self tests of the sysctls that the page cache, reclaim and mmap() obey: vm.drop_caches, vm.swappiness,
+// vm.dirty_*_centisecs, vm.overcommit_*.
 
 import { lookup_disk } from '../drivers/block/disk.ts';
+import { meminfo_proc_show } from '../fs/proc/meminfo.ts';
 import { proc_sys_read, proc_sys_write } from '../fs/proc/proc_sysctl.ts';
-import { VM_READ, VM_WRITE } from '../include/mm.ts';
+import { VM_NORESERVE, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { NR_FILE_DIRTY, NR_FILE_PAGES, NR_WRITTEN, WORKINGSET_REFAULT_BASE } from '../include/mmzone.ts';
 import { HZ } from '../include/sched.ts';
-import { EINVAL, PAGE_SIZE } from '../include/types.ts';
+import { EINVAL, ENOMEM, PAGE_SIZE } from '../include/types.ts';
 import {
   DROP_PAGECACHE,
   DROP_SLAB,
@@ -19,10 +21,12 @@ import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from
 import { __filemap_remove_folio, type file, filemap_get_folio } from '../mm/filemap.ts';
 import { filemap_read, filemap_write_and_wait, generic_perform_write, openFile } from '../mm/filemap_io.ts';
 import { kswapd_init } from '../mm/kswapd.ts';
-import { mm_alloc, vm_mmap } from '../mm/mmap.ts';
+import { dup_mm, mm_alloc, mmput, vm_mmap, vm_mmap_file, vm_munmap } from '../mm/mmap.ts';
+import { vm_commit_limit } from '../mm/overcommit.ts';
 import { start_reclaim } from '../mm/reclaim.ts';
 import { register_shrinker, shrinker } from '../mm/shrinker.ts';
 import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
+import { swapoff } from '../mm/swapoff.ts';
 import { user_write } from '../mm/uaccess.ts';
 import { all_vm_events } from '../mm/vm_event.ts';
 import { global_node_page_state } from '../mm/vmstat.ts';
@@ -98,6 +102,8 @@ const range_rows: readonly RangeRow[] = [
   { desc: 'proactiveness', name: 'compaction_proactiveness', value: '101', wanted: [-EINVAL, '20\n'] },
   { desc: 'extfrag', name: 'extfrag_threshold', value: '1001', wanted: [-EINVAL, '500\n'] },
   { desc: 'unevictable', name: 'compact_unevictable_allowed', value: '2', wanted: [-EINVAL, '1\n'] },
+  { desc: 'overcommit', name: 'overcommit_memory', value: '3', wanted: [-EINVAL, '0\n'] },
+  { desc: 'ratio', name: 'overcommit_ratio', value: '80', wanted: [2, '80\n'] },
   { desc: 'compact anything', name: 'compact_memory', value: 'yes', wanted: [3, ''] },
 ];
 
@@ -187,6 +193,77 @@ export const pressure_sysctl_suite: Suite = {
       write(k, 'dirty_writeback_centisecs', '3000');
       wait(k, 1);
       KUNIT_EXPECT_EQ(test, 'at once on a change', [stat(k, NR_WRITTEN), stat(k, NR_FILE_DIRTY)], [2, 0]);
+    }),
+    KUNIT_CASE('committed', (test) => {
+      const { k, f } = machine(test);
+      const committed = (): number => Number(/^Committed_AS: +(\d+) kB$/m.exec(meminfo_proc_show(k))![1]) / 4;
+      const RW = VM_READ | VM_WRITE;
+      in_task(k, function* () {
+        const mm = (yield* mm_alloc(k))!;
+        const at = yield* vm_mmap(k, mm, 0, 100 * PAGE_SIZE, RW);
+        KUNIT_EXPECT_EQ(test, 'untouched memory', committed(), 100);
+        yield* vm_mmap(k, mm, 0, 100 * PAGE_SIZE, VM_READ);
+        yield* vm_mmap(k, mm, 0, 100 * PAGE_SIZE, RW | VM_NORESERVE);
+        yield* vm_mmap_file(k, mm, f, 0, 10 * PAGE_SIZE, RW | VM_SHARED);
+        KUNIT_EXPECT_EQ(test, 'what nobody is promised', committed(), 100);
+        yield* vm_mmap_file(k, mm, f, 0, 10 * PAGE_SIZE, RW);
+        KUNIT_EXPECT_EQ(test, 'a private file', committed(), 110);
+        yield* vm_munmap(k, mm, at + 10 * PAGE_SIZE, 20 * PAGE_SIZE);
+        KUNIT_EXPECT_EQ(test, 'a hole', committed(), 90);
+        const child = (yield* dup_mm(k, mm))!;
+        KUNIT_EXPECT_EQ(test, 'forked', committed(), 180);
+        yield* mmput(k, mm);
+        KUNIT_EXPECT_EQ(test, 'one of them has gone', committed(), 90);
+        yield* mmput(k, child);
+      });
+      KUNIT_EXPECT_EQ(test, 'none is left', committed(), 0);
+    }),
+    KUNIT_CASE('overcommit', (test) => {
+      const { k } = machine(test);
+      const all = k.mm.totalram_pages;
+      const RW = VM_READ | VM_WRITE;
+      const refused = (pages: number): boolean =>
+        in_task(k, function* () {
+          const mm = (yield* mm_alloc(k))!;
+          const at = yield* vm_mmap(k, mm, 0, pages * PAGE_SIZE, RW);
+          const twice = at < 0 ? at : yield* vm_mmap(k, mm, 0, pages * PAGE_SIZE, RW);
+          yield* mmput(k, mm);
+          return twice === -ENOMEM;
+        });
+      KUNIT_EXPECT_EQ(test, 'a guess: each alone', [refused(all), refused(all + 1)], [false, true]);
+      const [warning] = k.log.records.map(({ text }) => text).filter((text) => text.includes('__vm_enough_memory'));
+      KUNIT_EXPECT_TRUE(
+        test,
+        `log: ${warning}`,
+        /^__vm_enough_memory: pid: \d+, comm: task, no enough memory for the allocation$/.test(warning!),
+      );
+      write(k, 'overcommit_memory', '1');
+      KUNIT_EXPECT_TRUE(test, 'always', !refused(2 * all));
+      write(k, 'overcommit_memory', '2');
+      const limit = vm_commit_limit(k);
+      KUNIT_EXPECT_EQ(test, 'half of memory', limit, Math.floor(all / 2));
+      KUNIT_EXPECT_EQ(test, 'never', [refused(limit >> 2), refused(limit >> 1)], [false, true]);
+      write(k, 'overcommit_kbytes', String(8 * all));
+      KUNIT_EXPECT_EQ(
+        test,
+        'in place of the ratio',
+        [read(k, 'overcommit_ratio'), vm_commit_limit(k)],
+        ['0\n', 2 * all],
+      );
+      KUNIT_EXPECT_TRUE(test, 'with more', !refused(limit >> 1));
+    }),
+    KUNIT_CASE('swapoff_of_what_is_promised', (test) => {
+      const k = machine_with_area(test, 8192);
+      write(k, 'overcommit_memory', '2');
+      const limit = vm_commit_limit(k);
+      in_task(k, function* () {
+        const mm = (yield* mm_alloc(k))!;
+        yield* vm_mmap(k, mm, 0, (limit - 1000) * PAGE_SIZE, VM_READ | VM_WRITE);
+        KUNIT_EXPECT_EQ(test, 'swapoff', yield* swapoff(k, '/dev/vda'), -ENOMEM);
+        yield* mmput(k, mm);
+        KUNIT_EXPECT_EQ(test, 'when it is not', yield* swapoff(k, '/dev/vda'), 0);
+      });
+      KUNIT_EXPECT_EQ(test, 'promised', k.overcommit.committed, 0);
     }),
     KUNIT_CASE('swappiness', (test) => {
       const scanned = (swappiness: string): [anon: number, reclaimed: number] => {

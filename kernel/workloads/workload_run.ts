@@ -2,7 +2,7 @@
 // whatever it writes it knows, and compares when it reads.
 
 import { type gendisk, PAGE_SECTORS_SHIFT } from '../drivers/block/disk.ts';
-import { VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
+import { VM_NORESERVE, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { SIGKILL } from '../include/sched.ts';
 import { EFAULT, EIO, type gfp_t, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -79,10 +79,11 @@ export class Actor {
     this.id = id;
   }
 
-  /** Maps memory that nobody has touched yet. Context: the actor runs. */
+  /** Maps memory that nobody has touched yet: more than there is only without a promise. Context: the actor runs. */
   *map(pages: number): Sleeping<Region> {
     const { k } = this.run;
-    const start = yield* vm_mmap(k, k.current.mm!, 0, pages * PAGE_SIZE, VM_READ | VM_WRITE);
+    const flags = VM_READ | VM_WRITE | (pages > k.mm.totalram_pages ? VM_NORESERVE : 0);
+    const start = yield* vm_mmap(k, k.current.mm!, 0, pages * PAGE_SIZE, flags);
     if (start < 0) yield* this.#signalled(start);
     return new Region(start, new Int32Array(pages));
   }

@@ -1,12 +1,13 @@
 // /proc/meminfo: the system's memory in KiB (Linux: fs/proc/meminfo.c meminfo_proc_show(), mm/hugetlb.c
-// hugetlb_report_meminfo(), arch/x86/mm/pat/set_memory.c arch_report_meminfo(), mm/util.c vm_commit_limit()).
+// hugetlb_report_meminfo(), arch/x86/mm/pat/set_memory.c arch_report_meminfo()).
 //
-// What no part of this kernel takes memory for (slab, vmalloc) is 0 because it is.
+// What no part of this kernel takes memory for (slab, vmalloc, stacks of tasks) is 0 because it is.
 
 import { NR_BOUNCE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, NR_MLOCK } from '../../include/mmzone.ts';
 import { PAGE_SHIFT, PAGE_SIZE, SZ_1K } from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
 import { huge_page_size, hugetlb_total_pages } from '../../mm/hugetlb.ts';
+import { vm_commit_limit } from '../../mm/overcommit.ts';
 import { pcpu_nr_pages } from '../../mm/percpu.ts';
 import { si_mem_available } from '../../mm/show_mem.ts';
 import { si_swapinfo } from '../../mm/swapfile.ts';
@@ -16,18 +17,11 @@ import { pad } from './zones.ts';
 
 /** 32 TiB less one byte. */
 const VMALLOC_TOTAL_KB = 34359738367;
-/** vm.overcommit_ratio, in percent. */
-const sysctl_overcommit_ratio = 50;
 
 const K = (pages: number): number => pages * 2 ** (PAGE_SHIFT - 10);
 
 /** `name` with its colon in 16 columns at least, then KiB. */
 const line = (name: string, kb: number): string => `${`${name}:`.padEnd(16)}${pad(kb, 8)} kB\n`;
-
-function vm_commit_limit(k: Kernel): number {
-  const allowed = Math.floor(((k.mm.totalram_pages - hugetlb_total_pages(k)) * sysctl_overcommit_ratio) / 100);
-  return allowed + k.swap.total_swap_pages;
-}
 
 export function meminfo_proc_show(k: Kernel): string {
   const node = (name: NodeStatName): number => global_node_page_state(k, node_stat_names.indexOf(name));
@@ -79,7 +73,7 @@ export function meminfo_proc_show(k: Kernel): string {
     ['Bounce', K(zone(NR_BOUNCE))],
     ['WritebackTmp', K(node('nr_writeback_temp'))],
     ['CommitLimit', K(vm_commit_limit(k))],
-    ['Committed_AS', 0],
+    ['Committed_AS', K(k.overcommit.committed)],
     ['VmallocTotal', VMALLOC_TOTAL_KB],
     ['VmallocUsed', 0],
     ['VmallocChunk', 0],

@@ -13,6 +13,7 @@ import { writeback_interval_table } from '../../mm/balance_dirty.ts';
 import { compaction_table } from '../../mm/compaction_sysctl.ts';
 import { node_reclaim_table } from '../../mm/node_reclaim_sysctl.ts';
 import { oom_table } from '../../mm/oom_sysctl.ts';
+import { overcommit_table } from '../../mm/overcommit.ts';
 import { writeback_table } from '../../mm/page_writeback.ts';
 import { swap_table } from '../../mm/swap_sysctl.ts';
 import { vmscan_table } from '../../mm/vmscan_sysctl.ts';
@@ -28,11 +29,9 @@ const KERNEL = 'sys/kernel/';
 /** Files of /proc/sys/vm that 6.1 has as well. */
 const vm_elsewhere: readonly string[] = `
   admin_reserve_kbytes dirtytime_expire_seconds hugetlb_optimize_vmemmap hugetlb_shm_group laptop_mode
-  legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery 
-  mmap_min_addr mmap_rnd_bits mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages
-  numa_zonelist_order overcommit_kbytes overcommit_memory
-  overcommit_ratio page_lock_unfairness stat_interval
-  unprivileged_userfaultfd user_reserve_kbytes vfs_cache_pressure`
+  legacy_va_layout max_map_count memory_failure_early_kill memory_failure_recovery mmap_min_addr mmap_rnd_bits
+  mmap_rnd_compat_bits nr_hugepages nr_hugepages_mempolicy nr_overcommit_hugepages numa_zonelist_order
+  page_lock_unfairness stat_interval unprivileged_userfaultfd vfs_cache_pressure`
   .trim()
   .split(/\s+/);
 const directories_elsewhere: readonly string[] = ['abi', 'debug', 'dev', 'fs', 'kernel', 'net', 'user'];
@@ -45,6 +44,7 @@ const vm_files: readonly ctl_table[] = [
   ...vmstat_table,
   ...swap_table,
   ...oom_table,
+  ...overcommit_table,
   ...vmscan_table,
   ...drop_caches_table,
   ...writeback_interval_table,
