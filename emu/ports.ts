@@ -58,7 +58,8 @@ export class Ports {
   }
 
   inl(port: number): number {
-    return this.read(port, 4);
+    const device = this.#devices[port];
+    return device === undefined ? this.read(port, 4) : device.read(port, 4) >>> 0;
   }
 
   outb(port: number, value: number): void {
@@ -70,7 +71,9 @@ export class Ports {
   }
 
   outl(port: number, value: number): void {
-    this.write(port, 4, value);
+    const device = this.#devices[port];
+    if (device === undefined) this.#unclaimed(port);
+    else device.write(port, 4, value >>> 0);
   }
 
   #unclaimed(port: number): void {

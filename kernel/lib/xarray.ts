@@ -158,7 +158,7 @@ export class xarray {
   }
 
   private store(index: number, entry: number): void {
-    const leaf = entry === 0 ? this.leaf(index) : this.make_leaf(index);
+    const leaf = this.leaf(index) ?? (entry === 0 ? null : this.make_leaf(index));
     if (leaf === null) return;
     const slot = index & XA_CHUNK_MASK;
     const old = leaf.slots[slot]!;

@@ -14,7 +14,7 @@ import { FPI_NONE, free_one_page } from './buddy.ts';
 import { page_index, page_zone, section_map } from './page.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
-import { free_unref_page_commit } from './pcp.ts';
+import { free_unref_page, free_unref_page_commit } from './pcp.ts';
 import { zone_cpu } from './zone_cpu.ts';
 
 /** Bad pages, and those of isolated pageblocks, are dealt with here. @returns whether the page is left for a per-cpu list */
@@ -25,6 +25,16 @@ function prepare(k: Kernel, pfn: pfn_t): boolean {
   if (migratetype !== MIGRATE_ISOLATE) return true;
   free_one_page(k, page_zone(k, pfn), pfn, 0, migratetype, FPI_NONE);
   return false;
+}
+
+/** The same for pages[0 .. nr - 1], the last one first. */
+export function free_unref_pages(k: Kernel, pages: Int32Array, nr: number): void {
+  if (k.page_alloc.static_keys !== 0) {
+    free_unref_page_list(k, Array.from(pages.subarray(0, nr)).reverse());
+    return;
+  }
+  // Nobody looks on: that each is prepared just before it goes makes no difference.
+  for (let at = nr - 1; at >= 0; at--) free_unref_page(k, pages[at]!, 0);
 }
 
 /** Frees pages that nobody has a reference to any more. */

@@ -42,6 +42,18 @@ export class FolioBatch {
   }
 }
 
+/** An empty batch, for one who may sleep while he has it. */
+export function take_batch(k: Kernel): FolioBatch {
+  const batch = k.vmscan.batches.pop() ?? new FolioBatch();
+  batch.nr = 0;
+  return batch;
+}
+
+/** For others to use. */
+export function give_batch(k: Kernel, batch: FolioBatch): void {
+  k.vmscan.batches.push(batch);
+}
+
 /** Scratch of isolate_lru_folios(), which does not sleep. */
 export class IsolateState {
   readonly taken = new Int32Array(MAX_NR_ZONES);
@@ -151,7 +163,7 @@ export function folio_putback_lru(k: Kernel, pfn: pfn_t): void {
  * @param free out, at its end: those that nobody else uses any more. The last one is freed first
  * @returns how many are on lists now
  */
-export function move_folios_to_lru(k: Kernel, lruvec: Lruvec, folios: FolioBatch, free: pfn_t[]): number {
+export function move_folios_to_lru(k: Kernel, lruvec: Lruvec, folios: FolioBatch, free: FolioBatch): number {
   const maps = k.mm.section_mem_map;
   let moved = 0;
   for (let at = 0; at < folios.nr; at++) {
@@ -167,7 +179,7 @@ export function move_folios_to_lru(k: Kernel, lruvec: Lruvec, folios: FolioBatch
     m[i + PG_REFCOUNT] = refcount;
     if (refcount === 0) {
       m[i + PG_FLAGS] = flags & ~((1 << PG_active) | (1 << PG_unevictable));
-      free.push(pfn);
+      free.add(pfn);
       continue;
     }
     m[i + PG_FLAGS] = flags | (1 << PG_lru);

@@ -189,6 +189,39 @@ export function lruvec_list_add(k: Kernel, lruvec: Lruvec, lru: number, pfn: pfn
   v[head + 1] = hi;
 }
 
+/** Puts a page last, likewise. */
+function lruvec_list_add_tail(k: Kernel, lruvec: Lruvec, lru: number, pfn: pfn_t): void {
+  const maps = k.mm.section_mem_map;
+  const head = lru * LIST_WORDS;
+  const v = lruvec.view;
+  const head_lo = (lruvec.pointer_lo + (head << 2)) | 0;
+  const head_hi = lruvec.pointer_hi;
+  const prev_lo = v[head + 2]!;
+  const prev_hi = v[head + 3]!;
+  const p = is_page_pointer(prev_hi) ? maps[((prev_hi - VMEMMAP_HI) << 11) | (prev_lo >>> 21)] : undefined;
+  const at = (prev_lo & 0x1fffff) >>> 2;
+  if (p === undefined || (prev_lo & 63) !== 8 || p[at] !== head_lo || p[at + 1] !== head_hi) {
+    list_add_tail(k, lruvec, head, pfn);
+    return;
+  }
+  const m = section_map(k.mm, pfn);
+  const i = page_index(pfn);
+  const lo = lru_pointer(pfn);
+  const hi = lru_pointer_hi(pfn);
+  if (lo === prev_lo && hi === prev_hi) {
+    list_add_tail(k, lruvec, head, pfn);
+    return;
+  }
+  p[at] = lo;
+  p[at + 1] = hi;
+  m[i + PG_LRU_NEXT] = head_lo;
+  m[i + PG_LRU_NEXT_HI] = head_hi;
+  m[i + PG_LRU_PREV] = prev_lo;
+  m[i + PG_LRU_PREV_HI] = prev_hi;
+  v[head + 2] = lo;
+  v[head + 3] = hi;
+}
+
 /** Takes a page off its list, without counting. list_del() is written out for neighbours that both point back. */
 export function lruvec_list_del(k: Kernel, lruvec: Lruvec, pfn: pfn_t): void {
   const maps = k.mm.section_mem_map;
@@ -248,7 +281,7 @@ export function lruvec_add_folio_tail(k: Kernel, lruvec: Lruvec, pfn: pfn_t): vo
   const i = page_index(pfn);
   const lru = folio_lru_list(m[i + PG_FLAGS]!);
   update_lru_size(k, lruvec, lru, page_zid(m[i + PG_FLAGS_HI]!), 1);
-  list_add_tail(k, lruvec, lru * LIST_WORDS, pfn);
+  lruvec_list_add_tail(k, lruvec, lru, pfn);
 }
 
 export function lruvec_del_folio(k: Kernel, lruvec: Lruvec, pfn: pfn_t): void {

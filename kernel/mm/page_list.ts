@@ -124,6 +124,28 @@ function __list_add_valid(
   next_lo: number,
   next_hi: number,
 ): boolean {
+  const twice = (lo === prev_lo && hi === prev_hi) || (lo === next_lo && hi === next_hi);
+  if (!twice && (prev_lo | prev_hi) !== 0 && (next_lo | next_hi) !== 0) {
+    load(k, owner, next_lo, next_hi, PREV);
+    if (spill[0] === prev_lo && spill[1] === prev_hi) {
+      load(k, owner, prev_lo, prev_hi, NEXT);
+      if (spill[0] === next_lo && spill[1] === next_hi) return true;
+    }
+  }
+  return list_add_corruption(k, owner, lo, hi, prev_lo, prev_hi, next_lo, next_hi);
+}
+
+/** Says what is wrong. @returns false */
+function list_add_corruption(
+  k: Kernel,
+  owner: ListOwner,
+  lo: number,
+  hi: number,
+  prev_lo: number,
+  prev_hi: number,
+  next_lo: number,
+  next_hi: number,
+): boolean {
   const bad = (line: number, text: string): false => corruption(k, line, '__list_add_valid', text);
   const prev = px(prev_lo, prev_hi);
   const next = px(next_lo, next_hi);
@@ -146,6 +168,30 @@ function __list_add_valid(
 }
 
 function __list_del_entry_valid(
+  k: Kernel,
+  owner: ListOwner,
+  lo: number,
+  hi: number,
+  prev_lo: number,
+  prev_hi: number,
+  next_lo: number,
+  next_hi: number,
+): boolean {
+  const poisoned =
+    (next_lo === LIST_POISON1 && next_hi === LIST_POISON_HI) ||
+    (prev_lo === LIST_POISON2 && prev_hi === LIST_POISON_HI);
+  if (!poisoned && (prev_lo | prev_hi) !== 0 && (next_lo | next_hi) !== 0) {
+    load(k, owner, prev_lo, prev_hi, NEXT);
+    if (spill[0] === lo && spill[1] === hi) {
+      load(k, owner, next_lo, next_hi, PREV);
+      if (spill[0] === lo && spill[1] === hi) return true;
+    }
+  }
+  return list_del_corruption(k, owner, lo, hi, prev_lo, prev_hi, next_lo, next_hi);
+}
+
+/** Says what is wrong. @returns false */
+function list_del_corruption(
   k: Kernel,
   owner: ListOwner,
   lo: number,

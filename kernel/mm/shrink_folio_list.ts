@@ -32,8 +32,8 @@ import { __filemap_remove_folio, folio_clear_dirty_for_io, page_file_mapping } f
 import { filemap_writepage } from './filemap_io.ts';
 import { folio_clear, folio_set, folio_test, folio_test_clear } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
-import { free_unref_page_list } from './free_unref_list.ts';
-import type { FolioBatch } from './isolate_lru.ts';
+import { free_unref_pages } from './free_unref_list.ts';
+import { type FolioBatch, give_batch, take_batch } from './isolate_lru.ts';
 import type { PgData } from './mmzone.ts';
 import { page_index, section_map } from './page.ts';
 import { swap_write_congested, swap_write_wait, swap_writepage } from './page_io.ts';
@@ -129,12 +129,16 @@ function __remove_mapping(k: Kernel, pfn: pfn_t): boolean {
   return true;
 }
 
-/** The disk that a page under writeback goes to takes no more for now. */
-function* wait_while_congested(k: Kernel, pfn: pfn_t): Sleeping<void> {
+/** Whether the disk that a page under writeback goes to takes no more for now. */
+function write_congested(k: Kernel, pfn: pfn_t): boolean {
   const mapping = page_file_mapping(k, section_map(k.mm, pfn), page_index(pfn));
-  if (mapping !== null) {
-    if (blk_queue_full(mapping.host.disk)) yield* blk_wait_for_tag(k, mapping.host.disk);
-  } else if (folio_test_swapcache(k, pfn) && swap_write_congested(k, pfn)) yield* swap_write_wait(k, pfn);
+  if (mapping !== null) return blk_queue_full(mapping.host.disk);
+  return folio_test_swapcache(k, pfn) && swap_write_congested(k, pfn);
+}
+
+function write_wait(k: Kernel, pfn: pfn_t): Sleeping<void> {
+  const mapping = page_file_mapping(k, section_map(k.mm, pfn), page_index(pfn));
+  return mapping === null ? swap_write_wait(k, pfn) : blk_wait_for_tag(k, mapping.host.disk);
 }
 
 /** Swap does not go through a file system, so that __GFP_IO is enough. */
@@ -265,7 +269,7 @@ export function* shrink_folio_list(
   ignore_references: boolean,
 ): Sleeping<number> {
   const { pages, nr } = folios;
-  const free: pfn_t[] = [];
+  const free = take_batch(k);
   stat.clear();
   folios.nr = 0;
   if (should_resched(k)) yield* cond_resched(k);
@@ -274,15 +278,16 @@ export function* shrink_folio_list(
     const pfn = pages[at]!;
     const result = shrink_folio(k, pfn, pgdat, sc, stat, ignore_references);
     if (result === FREE_IT) {
-      free.push(pfn);
+      free.add(pfn);
       continue;
     }
     if (result === ACTIVATE_LOCKED) activate(k, pfn, stat);
     if (result !== KEEP) folio_unlock(k, pfn);
     folios.add(pfn);
-    if (result === KEEP && folio_test(k, pfn, PG_writeback)) yield* wait_while_congested(k, pfn);
+    if (result === KEEP && folio_test(k, pfn, PG_writeback) && write_congested(k, pfn)) yield* write_wait(k, pfn);
   }
-  free_unref_page_list(k, free.reverse());
+  free_unref_pages(k, free.pages, free.nr);
   __count_vm_events(k, PGACTIVATE, stat.nr_activate_anon + stat.nr_activate_file);
-  return free.length;
+  give_batch(k, free);
+  return free.nr;
 }

@@ -14,7 +14,6 @@ import {
   NR_ISOLATED_ANON,
 } from '../include/mmzone.ts';
 import { PG_active, PG_mlocked, PG_swapbacked, PG_workingset } from '../include/page_flags.ts';
-import type { pfn_t } from '../include/types.ts';
 import {
   PGDEACTIVATE,
   PGREFILL,
@@ -31,13 +30,14 @@ import type { Sleeping } from '../sched/sleeping.ts';
 import { waitqueue_active, wake_up } from '../sched/wait.ts';
 import { trace_mm_vmscan_lru_shrink_active, trace_mm_vmscan_lru_shrink_inactive } from '../trace/events/vmscan.ts';
 import { wakeup_flusher_threads } from './balance_dirty.ts';
-import { free_unref_page_list } from './free_unref_list.ts';
+import { free_unref_pages } from './free_unref_list.ts';
 import {
-  FolioBatch,
   folio_putback_lru,
+  give_batch,
   isolate_lru_folios,
   move_folios_to_lru,
   SWAP_CLUSTER_MAX,
+  take_batch,
 } from './isolate_lru.ts';
 import { node_reclaim_state, VMSCAN_THROTTLE_ISOLATED } from './kswapd_state.ts';
 import type { Lruvec } from './lruvec.ts';
@@ -80,7 +80,7 @@ function* shrink_inactive_list(
     if (k.current.fatal_signal_pending) return SWAP_CLUSTER_MAX;
   }
   lru_add_drain(k);
-  const folios = new FolioBatch();
+  const folios = take_batch(k);
   isolate_lru_folios(k, nr_to_scan, lruvec, folios, sc, lru);
   const nr_taken = folios.nr;
   const { nr_scanned } = k.vmscan.isolate;
@@ -89,17 +89,22 @@ function* shrink_inactive_list(
   __mod_node_page_state(k, pgdat, isolated, nr_taken);
   if (sc.target_mem_cgroup === null) __count_vm_events(k, kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, nr_scanned);
   __count_vm_events(k, PGSCAN_ANON + Number(file), nr_scanned);
-  if (nr_taken === 0) return 0;
+  if (nr_taken === 0) {
+    give_batch(k, folios);
+    return 0;
+  }
 
   const stat = new reclaim_stat();
   const nr_reclaimed = yield* shrink_folio_list(k, folios, pgdat, sc, stat, false);
-  const free: pfn_t[] = [];
+  const free = take_batch(k);
   move_folios_to_lru(k, lruvec, folios, free);
   __mod_node_page_state(k, pgdat, isolated, -nr_taken);
   if (sc.target_mem_cgroup === null) __count_vm_events(k, kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, nr_reclaimed);
   __count_vm_events(k, PGSTEAL_ANON + Number(file), nr_reclaimed);
   lru_note_cost(lruvec, file, stat.nr_pageout);
-  free_unref_page_list(k, free.reverse());
+  free_unref_pages(k, free.pages, free.nr);
+  give_batch(k, free);
+  give_batch(k, folios);
   // Nothing but dirty pages that nobody writes yet.
   if (stat.nr_unqueued_dirty === nr_taken) wakeup_flusher_threads(k);
 
@@ -128,15 +133,15 @@ function* shrink_active_list(
   const { pgdat } = lruvec;
   const isolated = NR_ISOLATED_ANON + Number(is_file_lru(lru));
   lru_add_drain(k);
-  const hold = new FolioBatch();
+  const hold = take_batch(k);
   isolate_lru_folios(k, nr_to_scan, lruvec, hold, sc, lru);
   __mod_node_page_state(k, pgdat, isolated, hold.nr);
   if (sc.target_mem_cgroup === null) __count_vm_events(k, PGREFILL, k.vmscan.isolate.nr_scanned);
 
   const nr_taken = hold.nr;
   let nr_rotated = 0;
-  const active = new FolioBatch();
-  const inactive = new FolioBatch();
+  const active = take_batch(k);
+  const inactive = take_batch(k);
   for (let at = 0; at < hold.nr; at++) {
     if (should_resched(k)) yield* cond_resched(k);
     const pfn = hold.pages[at]!;
@@ -155,12 +160,13 @@ function* shrink_active_list(
     m[i] = (m[i]! & ~(1 << PG_active)) | (1 << PG_workingset);
     inactive.add(pfn);
   }
-  const free: pfn_t[] = [];
+  const free = take_batch(k);
   const nr_activate = move_folios_to_lru(k, lruvec, active, free);
   const nr_deactivate = move_folios_to_lru(k, lruvec, inactive, free);
   __count_vm_events(k, PGDEACTIVATE, nr_deactivate);
   __mod_node_page_state(k, pgdat, isolated, -hold.nr);
-  free_unref_page_list(k, free.reverse());
+  free_unref_pages(k, free.pages, free.nr);
+  for (const batch of [hold, active, inactive, free]) give_batch(k, batch);
   if (k.trace.on) {
     const { node_id } = pgdat;
     trace_mm_vmscan_lru_shrink_active(k, node_id, nr_taken, nr_activate, nr_deactivate, nr_rotated, sc.priority, lru);

@@ -1,6 +1,6 @@
 // What reclaim keeps of itself (Linux: mm/vmscan.c's globals).
 
-import { IsolateState } from './isolate_lru.ts';
+import { type FolioBatch, IsolateState } from './isolate_lru.ts';
 import type { shrinker } from './shrinker.ts';
 
 export class VmscanState {
@@ -10,4 +10,6 @@ export class VmscanState {
   /** Ever registered. */
   nr_shrinkers = 0;
   readonly isolate = new IsolateState();
+  /** Batches that nobody uses: take_batch(). */
+  readonly batches: FolioBatch[] = [];
 }

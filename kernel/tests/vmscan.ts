@@ -149,9 +149,9 @@ export const vmscan_suite: Suite = {
       // One whose user has gone meanwhile, and one that has become active.
       folio_put(k, pages[3]!);
       folio_set(k, pages[4]!, PG_active);
-      const free: pfn_t[] = [];
+      const free = new FolioBatch();
       KUNIT_EXPECT_EQ(test, 'put back', move_folios_to_lru(k, lruvec!, batch, free), 31);
-      KUNIT_EXPECT_EQ(test, 'free', free, [pages[3]!]);
+      KUNIT_EXPECT_EQ(test, 'free', taken(free), [pages[3]!]);
       KUNIT_EXPECT_EQ(test, 'age', lruvec!.nonresident_age, 1);
       vmstat_update(k);
       KUNIT_EXPECT_EQ(test, 'counted', lruvec_page_state(lruvec!, NR_INACTIVE_FILE), 38);

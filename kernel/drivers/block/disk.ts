@@ -103,6 +103,7 @@ export class gendisk {
   /** What the registers of these names hold: they rarely change. */
   sector_hi = 0;
   address_hi = 0;
+  count = 0;
   /** For when the timer is set; Infinity: it is not. */
   timer_at = Number.POSITIVE_INFINITY;
   readonly interrupt = (k: Kernel): void => disk_interrupt(k, this);
@@ -220,7 +221,10 @@ function issue(
   }
   ports.outl(port + SECTOR_LO, sector % TWO_32);
   ports.outl(port + ADDRESS_LO, (pfn << PAGE_SHIFT) >>> 0);
-  ports.outl(port + COUNT, nr_sectors);
+  if (nr_sectors !== disk.count) {
+    disk.count = nr_sectors;
+    ports.outl(port + COUNT, nr_sectors);
+  }
   ports.outl(port + COMMAND, ((opf & REQ_OP_MASK) === REQ_OP_READ ? CMD_READ : CMD_WRITE) | (tag << 8));
   set_timer(k, disk);
 }
