@@ -17,7 +17,7 @@ const INTERVAL_NS = 4e6;
 /** After how many bursts its blocks are given back. */
 const KEPT = 2;
 const MAX_ORDER_ASKED = 4;
-/** A burst, as a share of what all min watermarks come to. */
+/** A burst, as a share of what the min watermarks of the node come to. */
 const SHARE = 1;
 
 class Bursts {
@@ -31,7 +31,7 @@ class Bursts {
   constructor(actor: Actor, goes_on: () => boolean) {
     const { k } = actor.run;
     let min = 0;
-    for (const zone of for_each_populated_zone(k)) min += zone._watermark(WMARK_MIN);
+    for (const zone of for_each_populated_zone(k)) if (zone.nid === numa_node_id(k)) min += zone._watermark(WMARK_MIN);
     this.#actor = actor;
     this.#pages = Math.ceil(min * SHARE);
     this.#goes_on = goes_on;
