@@ -49,6 +49,7 @@ import type { Zone } from './mmzone.ts';
 import { page_zone } from './page.ts';
 import { prep_new_page } from './page_prep.ts';
 import { drain_all_pages } from './pcp.ts';
+import { SHRINK_NODE_NS } from './reclaim_cost.ts';
 import { zone_reclaimable_pages } from './reclaimable.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_page_state_snapshot } from './vmstat.ts';
@@ -100,12 +101,10 @@ export function* __alloc_pages_direct_compact(
   return pfn;
 }
 
-/** What it costs to find nothing to reclaim: thirteen times over all lists. Who waits for another's end spends time on it. */
-const RECLAIM_NS = 100_000;
-
 function* __perform_reclaim(k: Kernel, gfp: gfp_t, order: number, ac: alloc_context): Sleeping<number> {
   yield* cond_resched(k);
-  charge(k, RECLAIM_NS);
+  // Where nothing is there to be called, to come back with nothing takes time all the same.
+  charge(k, SHRINK_NODE_NS);
   fs_reclaim_acquire(k, gfp);
   const flags = memalloc_noreclaim_save(k);
   const { reclaim } = k.page_alloc;

@@ -9,6 +9,7 @@ import { PG_active, PG_lru, PG_mlocked, PG_unevictable, ZONES_MASK, ZONES_PGSHIF
 import type { pfn_t } from '../include/types.ts';
 import { PGSCAN_SKIP } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { charge } from '../sched/clock.ts';
 import { trace_mm_vmscan_lru_isolate } from '../trace/events/vmscan.ts';
 import {
   folio_lruvec,
@@ -21,6 +22,7 @@ import {
   update_lru_size,
 } from './lruvec.ts';
 import { page_index, section_map } from './page.ts';
+import { ISOLATE_NS } from './reclaim_cost.ts';
 import type { scan_control } from './scan_control.ts';
 import { folio_add_lru, folio_put } from './swap.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -125,6 +127,7 @@ export function isolate_lru_folios(
     dst.add(pfn);
   }
   s.nr_scanned = scan + s.nr_skipped;
+  charge(k, s.nr_scanned * ISOLATE_NS);
   if (s.nr_skipped > 0) put_back_skipped(k, lruvec, lru, s);
   if (k.trace.on) {
     const mode = sc.may_unmap ? 0 : ISOLATE_UNMAPPED;

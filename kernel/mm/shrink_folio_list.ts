@@ -23,6 +23,7 @@ import {
 import type { pfn_t } from '../include/types.ts';
 import { PGACTIVATE, PGLAZYFREED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_KSWAPD } from '../sched/task.ts';
@@ -37,6 +38,7 @@ import { type FolioBatch, give_batch, take_batch } from './isolate_lru.ts';
 import type { PgData } from './mmzone.ts';
 import { page_index, section_map } from './page.ts';
 import { swap_write_congested, swap_write_wait, swap_writepage } from './page_io.ts';
+import { CHECK_NS, FREE_NS, UNMAP_NS } from './reclaim_cost.ts';
 import { folio_referenced, try_to_unmap } from './rmap.ts';
 import type { reclaim_stat, scan_control } from './scan_control.ts';
 import { vm_swap_full } from './swap_info.ts';
@@ -221,6 +223,7 @@ function shrink_folio(
     if (!add_to_swap(k, pfn)) return ACTIVATE_LOCKED;
   }
   if (m[i + PG_MAPCOUNT]! >= 0) {
+    charge(k, UNMAP_NS);
     try_to_unmap(k, pfn, 0);
     if (m[i + PG_MAPCOUNT]! >= 0) {
       stat.nr_unmap_fail++;
@@ -276,6 +279,7 @@ export function* shrink_folio_list(
   for (let at = 0; at < nr; at++) {
     if (should_resched(k)) yield* cond_resched(k);
     const pfn = pages[at]!;
+    charge(k, CHECK_NS);
     const result = shrink_folio(k, pfn, pgdat, sc, stat, ignore_references);
     if (result === FREE_IT) {
       free.add(pfn);
@@ -286,6 +290,7 @@ export function* shrink_folio_list(
     folios.add(pfn);
     if (result === KEEP && folio_test(k, pfn, PG_writeback) && write_congested(k, pfn)) yield* write_wait(k, pfn);
   }
+  charge(k, free.nr * FREE_NS);
   free_unref_pages(k, free.pages, free.nr);
   __count_vm_events(k, PGACTIVATE, stat.nr_activate_anon + stat.nr_activate_file);
   give_batch(k, free);

@@ -25,6 +25,7 @@ import {
   PGSTEAL_KSWAPD,
 } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
+import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { waitqueue_active, wake_up } from '../sched/wait.ts';
@@ -43,6 +44,7 @@ import { node_reclaim_state, VMSCAN_THROTTLE_ISOLATED } from './kswapd_state.ts'
 import type { Lruvec } from './lruvec.ts';
 import type { PgData } from './mmzone.ts';
 import { page_index, section_map } from './page.ts';
+import { CHECK_NS } from './reclaim_cost.ts';
 import { folio_referenced } from './rmap.ts';
 import { DEACTIVATE_ANON, DEF_PRIORITY, reclaim_stat, type scan_control } from './scan_control.ts';
 import { get_scan_count, inactive_is_low, is_file_lru, NR_EVICTABLE_LRU } from './scan_count.ts';
@@ -151,6 +153,7 @@ function* shrink_active_list(
       folio_putback_lru(k, pfn);
       continue;
     }
+    charge(k, CHECK_NS);
     const referenced = folio_referenced(k, pfn);
     if (referenced > 0 && (k.rmap.vm_flags & VM_EXEC) !== 0 && (m[i]! & (1 << PG_swapbacked)) === 0) {
       active.add(pfn);

@@ -13,6 +13,7 @@ import {
   WORKINGSET_ACTIVATE_BASE,
 } from '../include/mmzone.ts';
 import type { Kernel } from '../kernel.ts';
+import { charge } from '../sched/clock.ts';
 import { cond_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { PF_LOCAL_THROTTLE } from '../sched/task.ts';
@@ -22,6 +23,7 @@ import { VMSCAN_THROTTLE_CONGESTED, VMSCAN_THROTTLE_WRITEBACK } from './kswapd_s
 import { type Lruvec, lruvec_page_state, mem_cgroup_lruvec } from './lruvec.ts';
 import type { mem_cgroup } from './memcontrol.ts';
 import type { PgData } from './mmzone.ts';
+import { SHRINK_NODE_NS } from './reclaim_cost.ts';
 import { DEF_PRIORITY, type scan_control } from './scan_control.ts';
 import { can_reclaim_anon_pages, prepare_scan_count } from './scan_count.ts';
 import { shrink_lruvec } from './shrink_lruvec.ts';
@@ -64,6 +66,7 @@ function* kswapd_looks_at_writeback(k: Kernel, pgdat: PgData, { nr }: scan_contr
 function* shrink_once(k: Kernel, pgdat: PgData, lruvec: Lruvec, sc: scan_control): Sleeping<void> {
   const { nr } = sc;
   nr.clear();
+  charge(k, SHRINK_NODE_NS);
   prepare_scan_count(lruvec, sc);
   yield* cond_resched(k);
   yield* shrink_lruvec(k, lruvec, sc);
