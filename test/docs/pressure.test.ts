@@ -1,0 +1,250 @@
+// docs/pressure.md: its charts are what the command prints, its tables what the recorded kernel and this one count.
+//
+// PGDAT_SOAK=1: also the cases that take long. PGDAT_DOCS=write: puts what has changed into the page.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { bootCommand } from '../../cli/boot.ts';
+import { dispatch } from '../../cli/main.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
+import type { Sleeping } from '../../kernel/sched/sleeping.ts';
+import { fill } from '../../kernel/workloads/fill.ts';
+import { hog } from '../../kernel/workloads/hog.ts';
+import type { WorkloadRun } from '../../kernel/workloads/workload_run.ts';
+import { Captured } from '../support/capture.ts';
+import { booted, type Pressed, pressed, type Recording, recording } from '../support/pressure.ts';
+import { compact, fragmentation, holes, huge, pause, stream } from '../support/pressure_cases.ts';
+
+const at = new URL('../../docs/pressure.md', import.meta.url);
+const page = readFileSync(at, 'utf8');
+const soak = process.env['PGDAT_SOAK'] !== undefined;
+const writes = process.env['PGDAT_DOCS'] === 'write';
+
+/** What stands between the two marks of that name. */
+function holds(name: string, text: string): void {
+  const [from, to] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->`];
+  const now = readFileSync(at, 'utf8');
+  const start = now.indexOf(from) + from.length;
+  const end = now.indexOf(to);
+  expect([name, now.includes(from), end >= start]).toEqual([name, true, true]);
+  if (writes) writeFileSync(at, now.slice(0, start) + text + now.slice(end));
+  else expect(now.slice(start, end)).toBe(text);
+}
+
+test.each([...page.matchAll(/^<!-- (pgdat (boot .*)) -->$/gm)].map(([, name, args]) => [name!, args!]))(
+  '%s',
+  async (name, args) => {
+    const output = new Captured();
+    expect(await dispatch([bootCommand], args.split(' '), output)).toBe(0);
+    const text = output.stdout.slice(output.stdout.indexOf('\nworkload ') + 1).trimEnd();
+    holds(name, `\`\`\`\n$ ${name}\n...\n${text}\n\`\`\`\n`);
+  },
+  60_000,
+);
+
+type Row = readonly [what: string, linux: string | number, pgdat: string | number];
+
+const shown = (value: string | number): string => (typeof value === 'number' ? value.toLocaleString('en-US') : value);
+
+const table = (rows: readonly Row[]): string =>
+  [
+    '| | Linux 6.1 | pgdat |',
+    '| --- | ---: | ---: |',
+    ...rows.map(([what, a, b]) => `| ${what} | ${shown(a)} | ${shown(b)} |`),
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
+
+const counts = (names: string, like: Recording, { counters }: Pressed): Row[] =>
+  names.split(' ').map((name) => [`\`${name}\``, like.counters[name] ?? 0, counters[name] ?? 0]);
+
+/** The fewest free pages of a zone. Linux: of those that press has seen between its writes. */
+function fewest(node: number, zone: string, like: Recording, { result: { sampler } }: Pressed): Row {
+  const lines = like.section('run').filter((line) => line.includes(`node ${node} ${zone}: fewest free `));
+  const linux = Math.min(...lines.map((line) => Number(/fewest free (\d+)/.exec(line)?.[1])));
+  const n = sampler.zones.findIndex((one) => one.node === node && one.zone === zone);
+  const lowest = Math.min(...sampler.samples.map((sample) => sample.lowest[n]!));
+  return [`fewest free pages, node ${node}, ${zone}`, linux, lowest];
+}
+
+const PC = '-M pc -m 512M';
+const NODES = [0, 1]
+  .map((n) => `-object memory-backend-ram,id=m${n},size=256M -numa node,memdev=m${n},nodeid=${n},cpus=${n}`)
+  .join(' ');
+const RECLAIM = 'pgscan_kswapd pgscan_direct pgsteal_kswapd pgsteal_direct allocstall_movable pageoutrun';
+const QUICK = 'kswapd_low_wmark_hit_quickly kswapd_high_wmark_hit_quickly';
+const SWAP = 'pswpout pswpin swap_ra swap_ra_hit';
+
+interface Case {
+  readonly name: string;
+  readonly boot: () => Kernel;
+  readonly start: (run: WorkloadRun) => Sleeping<void>;
+  readonly rows: (like: Recording, run: Pressed) => Row[];
+  readonly long: boolean;
+}
+
+const zones_rows = (k: Kernel): Row[] => {
+  const rows: Row[] = [];
+  for (const [name, node] of [
+    ['fill-none', 0],
+    ['node', 1],
+  ] as const) {
+    const text = recording(name).section('zones').join('\n');
+    const machine = name === 'node' ? booted(`${PC} -smp 2 ${NODES}`, []) : k;
+    for (const zone of for_each_populated_zone(machine)) {
+      if (zone.nid !== node) continue;
+      const part = text.slice(text.search(new RegExp(`Node ${node}, zone +${zone.name}\\n`)));
+      const of = (key: string): number => Number(new RegExp(`${key} +(\\d+)`).exec(part)?.[1]);
+      rows.push([
+        `${name === 'node' ? 'two nodes' : 'one node'}, node ${node}, ${zone.name}: managed, min/low/high`,
+        `${of('managed')}, ${of('min')}/${of('low')}/${of('high')}`,
+        `${zone.managed_pages}, ${[0, 1, 2].map((mark) => zone._watermark(mark)).join('/')}`,
+      ]);
+    }
+  }
+  return rows;
+};
+
+const state = (k: Kernel): string[] => {
+  const { buddies, unusable } = fragmentation(k, 'DMA32');
+  return [buddies.join(' '), unusable.join(' ')];
+};
+
+/** Free blocks of DMA32 and its unusable_index, as the recording's section has them. */
+function recorded_state(like: Recording, title: string): string[] {
+  const [buddies, unusable] = ['Node 0', '/sys/kernel/debug/extfrag/unusable_index'].map((start) =>
+    like.section(title).find((line) => line.startsWith(start) && line.includes(' DMA32 ')),
+  );
+  const values = (line: string | undefined): string =>
+    line!
+      .trim()
+      .split(/ DMA32 +/)[1]!
+      .replaceAll(/ +/g, ' ');
+  return [values(buddies), values(unusable)];
+}
+
+const seen: string[][] = [];
+let got = 0;
+const look = ({ k }: WorkloadRun): void => {
+  seen.push(state(k));
+};
+
+function state_rows(like: Recording): Row[] {
+  const rows: Row[] = [];
+  for (const [n, title] of ['before', 'after'].entries()) {
+    const linux = recorded_state(like, title);
+    rows.push([`free blocks of orders 0 to 10, ${title}`, linux[0]!, seen[n]![0]!]);
+    rows.push([`\`unusable_index\`, ${title}`, linux[1]!, seen[n]![1]!]);
+  }
+  return rows;
+}
+
+const COMPACT = 'pgmigrate_success compact_migrate_scanned compact_free_scanned compact_isolated';
+
+const cases: readonly Case[] = [
+  {
+    name: 'fill',
+    boot: () => booted(PC, ['512M']),
+    start: fill.start,
+    rows: (like, run) => [
+      ...counts(`${SWAP} pgmajfault ${RECLAIM} ${QUICK}`, like, run),
+      fewest(0, 'DMA32', like, run),
+      fewest(0, 'DMA', like, run),
+    ],
+    long: true,
+  },
+  {
+    name: 'fill-rotating',
+    boot: () => booted(PC, ['512M,rotating']),
+    start: fill.start,
+    rows: (like, run) => [
+      ...counts(`${SWAP} pgmajfault ${RECLAIM} ${QUICK}`, like, run),
+      fewest(0, 'DMA32', like, run),
+      fewest(0, 'DMA', like, run),
+    ],
+    long: true,
+  },
+  {
+    name: 'fill-none',
+    boot: () => booted(PC, []),
+    start: fill.start,
+    rows: (like, run) => counts(`oom_kill pgalloc_dma pgalloc_dma32 ${RECLAIM} ${QUICK}`, like, run),
+    long: false,
+  },
+  {
+    name: 'fill-small',
+    boot: () => booted(PC, ['64M']),
+    start: fill.start,
+    rows: (like, run) => counts(`oom_kill pgalloc_dma pgalloc_dma32 pswpout pswpin ${RECLAIM} ${QUICK}`, like, run),
+    long: true,
+  },
+  {
+    name: 'node',
+    boot: () => booted(`${PC} -smp 2 ${NODES}`, ['512M']),
+    start: hog.start,
+    rows: (like, run) => [
+      ...counts(`${SWAP} ${RECLAIM} ${QUICK}`, like, run),
+      fewest(0, 'DMA32', like, run),
+      fewest(1, 'DMA32', like, run),
+    ],
+    long: true,
+  },
+  {
+    name: 'stream',
+    boot: () => booted(PC, ['512M'], ['1G']),
+    start: stream(61440, 163840),
+    rows: (like, run) => [
+      ...counts(
+        `pgpgin pgactivate pgdeactivate pgrefill workingset_refault_file pgskip_dma32 pgsteal_file pswpout ${RECLAIM} ${QUICK}`,
+        like,
+        run,
+      ),
+      fewest(0, 'DMA32', like, run),
+    ],
+    long: true,
+  },
+  {
+    name: 'holes',
+    boot: () => booted(PC, []),
+    start: holes(10240, function* (actor) {
+      look(actor.run);
+      yield* compact(actor);
+      look(actor.run);
+    }),
+    rows: (like, run) => [...state_rows(like), ...counts(COMPACT, like, run)],
+    long: false,
+  },
+  {
+    name: 'huge',
+    boot: () => booted(PC, []),
+    start: holes(1800, function* (actor) {
+      yield* pause(actor);
+      look(actor.run);
+      got = yield* huge(actor, 50);
+      look(actor.run);
+    }),
+    rows: (like, run) => [
+      ['huge pages', Number(like.section('got')[0]), got],
+      ...state_rows(like),
+      ...counts(`compact_stall compact_success pageoutrun ${COMPACT}`, like, run),
+    ],
+    long: true,
+  },
+];
+
+test('zones', () => holds('zones', table(zones_rows(booted(PC, [])))));
+
+for (const { name, boot, start, rows, long } of cases) {
+  test.runIf(soak || !long)(
+    name,
+    () => {
+      const like = recording(name);
+      seen.length = 0;
+      const run = pressed(boot(), like, start);
+      expect([run.result.ended, run.result.problems, run.result.work.nr_wrong]).toEqual(['finished', [], 0]);
+      holds(name, table(rows(like, run)));
+    },
+    600_000,
+  );
+}

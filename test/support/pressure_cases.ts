@@ -1,0 +1,114 @@
+// What docs/recorder/pressure/press.c does in a real kernel's processes, as tasks.
+
+import { lookup_disk } from '../../kernel/drivers/block/disk.ts';
+import { frag_show } from '../../kernel/fs/proc/buddyinfo.ts';
+import {
+  __GFP_COMP,
+  __GFP_NOWARN,
+  __GFP_RETRY_MAYFAIL,
+  __GFP_THISNODE,
+  GFP_HIGHUSER_MOVABLE,
+} from '../../kernel/include/gfp_types.ts';
+import { NR_FREE_PAGES } from '../../kernel/include/mmzone.ts';
+import { PAGE_SIZE } from '../../kernel/include/types.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { compact_nodes } from '../../kernel/mm/compaction.ts';
+import { fragmentation_index } from '../../kernel/mm/compaction_suitable.ts';
+import { filemap_read, openFile } from '../../kernel/mm/filemap_io.ts';
+import { vma_lookup } from '../../kernel/mm/mm_struct.ts';
+import { unmap_page_range } from '../../kernel/mm/mmap.ts';
+import { tlb_finish_mmu, tlb_gather_mmu } from '../../kernel/mm/mmu_gather.ts';
+import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
+import { alloc_pages_sleeping } from '../../kernel/mm/page_alloc.ts';
+import { zone_page_state } from '../../kernel/mm/vmstat.ts';
+import type { Sleeping } from '../../kernel/sched/sleeping.ts';
+import { schedule_timeout_uninterruptible } from '../../kernel/sched/timeout.ts';
+import { made_progress } from '../../kernel/sched/watchdog.ts';
+import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts';
+
+/** Free blocks of a zone by order, and how little use they are: as buddyinfo, extfrag_index and unusable_index have it. */
+export function fragmentation(k: Kernel, name: string): { buddies: number[]; index: string[]; unusable: string[] } {
+  const zone = [...for_each_populated_zone(k)].find((one) => one.name === name)!;
+  const line = frag_show(k)
+    .split('\n')
+    .find((one) => one.includes(` ${name} `))!;
+  const buddies = line.trim().split(/ +/).slice(4).map(Number);
+  const pages = buddies.map((count, order) => count * 2 ** order);
+  const free = pages.reduce((sum, one) => sum + one, 0);
+  const suitable = (order: number): number => pages.slice(order).reduce((sum, one) => sum + one, 0);
+  const thousandths = (value: number): string => (value / 1000).toFixed(3);
+  return {
+    buddies,
+    index: buddies.map((_, order) => thousandths(fragmentation_index(zone, order))),
+    unusable: buddies.map((_, order) => thousandths(Math.floor(((free - suitable(order)) * 1000) / free))),
+  };
+}
+
+/** Takes all that is free but `left` pages, gives three of four back, and goes on to `then`. */
+export function holes(left: number, then: (actor: Actor) => Sleeping<void>) {
+  return function* (run: WorkloadRun): Sleeping<void> {
+    yield* run.start('holes', function* (actor) {
+      const { k } = run;
+      let free = 0;
+      for (const zone of for_each_populated_zone(k)) free += zone_page_state(zone, NR_FREE_PAGES);
+      const pages = free - left;
+      const region = yield* actor.map(pages);
+      for (let page = 0; page < pages; page++) yield* actor.write(region, page);
+      const vma = vma_lookup(k.current.mm!, region.start)!;
+      for (let page = 0; page < pages; page++) {
+        if (page % 4 === 0) continue;
+        const tlb = tlb_gather_mmu(k);
+        const at = region.start + page * PAGE_SIZE;
+        yield* unmap_page_range(k, tlb, vma, at, at + PAGE_SIZE);
+        tlb_finish_mmu(k, tlb);
+      }
+      yield* then(actor);
+      for (let page = 0; page < pages; page += 4) yield* actor.check(region, page);
+    });
+  };
+}
+
+/** In the real machine the shell had waited so long. */
+const PAUSE_JIFFIES = 10 * 250;
+
+export function* pause(actor: Actor): Sleeping<void> {
+  yield* schedule_timeout_uninterruptible(actor.run.k, PAUSE_JIFFIES);
+}
+
+export function* compact(actor: Actor): Sleeping<void> {
+  yield* compact_nodes(actor.run.k);
+}
+
+/** As vm.nr_hugepages asks for them. @returns how many there were */
+export function* huge(actor: Actor, count: number): Sleeping<number> {
+  const { k } = actor.run;
+  for (let n = 0; n < count; n++) {
+    const gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_COMP | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+    const pfn = yield* alloc_pages_sleeping(k, gfp, 9, 0);
+    if (pfn < 0) return n;
+    actor.run.took(actor, pfn, 9);
+  }
+  return count;
+}
+
+const CHUNK = 16;
+
+/** Reads a working set twice, and then, between reads of what is used once only, bit by bit once more. */
+export const stream = (hot: number, pages: number) =>
+  function* (run: WorkloadRun): Sleeping<void> {
+    yield* run.start('stream', function* ({ run: { k } }) {
+      const f = openFile(k, lookup_disk(k, '/dev/vdb')!, 0, (hot + pages) * PAGE_SIZE);
+      const into = new Uint8Array(CHUNK * PAGE_SIZE);
+      for (let round = 0; round < 2; round++) {
+        for (let page = 0; page < hot; page += CHUNK) {
+          yield* filemap_read(k, f, page * PAGE_SIZE, into);
+          made_progress(k);
+        }
+      }
+      for (let page = 0; page < pages; page += CHUNK) {
+        yield* filemap_read(k, f, (hot + page) * PAGE_SIZE, into);
+        if (page % (4 * CHUNK) === 0) yield* filemap_read(k, f, (Math.floor(page / 4) % hot) * PAGE_SIZE, into);
+        made_progress(k);
+      }
+    });
+  };
