@@ -39,6 +39,11 @@ export function wakeup_flusher_threads(k: Kernel): void {
   wake_up_all(k, k.filemap.flusher_wait);
 }
 
+/** So many may not be dirty at all: CPUs have not told yet that they are clean. Linux: wb_stat_error(), WB_STAT_BATCH. */
+function wb_stat_error({ cpus: { nr_cpu_ids } }: Kernel): number {
+  return nr_cpu_ids * 8 * (1 + Math.floor(Math.log2(nr_cpu_ids)));
+}
+
 /** Context: the task has made a page dirty and holds no locks. */
 export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
   for (;;) {
@@ -46,7 +51,7 @@ export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
     const reclaimable = global_node_page_state(k, NR_FILE_DIRTY);
     const dirty = reclaimable + global_node_page_state(k, NR_WRITEBACK);
     if (reclaimable > background) wakeup_flusher_threads(k);
-    if (dirty <= thresh || k.current.fatal_signal_pending) return;
+    if (dirty <= Math.max(thresh, wb_stat_error(k)) || k.current.fatal_signal_pending) return;
     set_current_state(k, TASK_UNINTERRUPTIBLE);
     yield* io_schedule_timeout(k, PAUSE);
   }
