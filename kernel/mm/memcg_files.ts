@@ -5,11 +5,16 @@ import { GFP_KERNEL } from '../include/gfp_types.ts';
 import { EBUSY, EINVAL, PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { memparse64 } from '../lib/memparse.ts';
+import { charge } from '../sched/clock.ts';
+import { cond_resched } from '../sched/core.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
 import { drain_all_stock, mem_cgroup_out_of_memory, memcg_memory_event } from './memcg_charge.ts';
 import type { mem_cgroup } from './memcontrol.ts';
 import { PAGE_COUNTER_MAX, page_counter_set_max } from './page_counter.ts';
+
+/** What a look for somebody to kill takes. */
+const OOM_NS = 5000;
 
 /** @param max the word for no limit. @returns pages, or -EINVAL */
 function page_counter_memparse(text: string, max: string): number {
@@ -29,7 +34,8 @@ export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): S
   memcg.memory.max = max;
   let drained = false;
   let nr_reclaims = MAX_RECLAIM_RETRIES;
-  while (memcg.memory.usage > max) {
+  // Somebody may set another one meanwhile.
+  while (memcg.memory.max === max && memcg.memory.usage > max && !k.current.fatal_signal_pending) {
     if (!drained) {
       drain_all_stock(k, memcg);
       drained = true;
@@ -41,6 +47,9 @@ export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): S
     }
     memcg_memory_event(k, memcg, 'oom');
     if (!(yield* mem_cgroup_out_of_memory(k, memcg, GFP_KERNEL, 1))) break;
+    // Who has been chosen may need time to die, or this CPU.
+    charge(k, OOM_NS);
+    yield* cond_resched(k);
   }
   return 0;
 }

@@ -7,11 +7,13 @@ import { cpuset_attach, cpuset_create, update_cpumask, update_nodemask } from '.
 import { disk_inject } from '../../kernel/drivers/block/disk.ts';
 import { __GFP_NOWARN, __GFP_THISNODE, GFP_NOWAIT } from '../../kernel/include/gfp_types.ts';
 import { NR_FREE_PAGES, NR_WRITEBACK } from '../../kernel/include/mmzone.ts';
-import { EINVAL, ENOMEM, type pfn_t } from '../../kernel/include/types.ts';
+import { EINVAL, ENOMEM, PAGE_SIZE, type pfn_t } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { compact_nodes } from '../../kernel/mm/compaction.ts';
 import { fail_page_alloc_write } from '../../kernel/mm/fail_page_alloc.ts';
 import { filemap_write_and_wait } from '../../kernel/mm/filemap_io.ts';
+import { memory_max_write } from '../../kernel/mm/memcg_files.ts';
+import { type mem_cgroup, mem_cgroup_attach, mem_cgroup_create } from '../../kernel/mm/memcontrol.ts';
 import { spawn_process } from '../../kernel/mm/mmap.ts';
 import { __alloc_pages, __free_pages } from '../../kernel/mm/page_alloc.ts';
 import { swapoff } from '../../kernel/mm/swapoff.ts';
@@ -59,6 +61,7 @@ export class PressureModel {
   #state: number;
   #key = 0;
   #nr_tasks = 0;
+  readonly #memcg: mem_cgroup | null;
 
   constructor(spec: PressureSpec, operations: number) {
     this.spec = spec;
@@ -71,6 +74,8 @@ export class PressureModel {
     this.files = Array.from({ length: NR_FILES }, (_, n) => new ModelFile(k, disk, n * pages, pages));
     const total = spec.swap.reduce((sum, mib) => sum + mib, spec.room) * PAGES_PER_MIB;
     this.share = Math.floor((total * spec.demand) / 100 / NR_TASKS / 2);
+    const memcg = mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'limited');
+    this.#memcg = typeof memcg === 'number' ? null : memcg;
     this.#audit = new Audit(k);
     this.#fill_up();
     for (const one of k.block.disks) disk_inject(k, one, { ...spec.faults, stall_us: 50_000 });
@@ -151,7 +156,8 @@ export class PressureModel {
           // Its header may not be readable.
           if (error !== 0 && spec.faults.read === 0 && error !== -ENOMEM) this.wrong.push(`swapon: ${error}`);
         }
-      } else if (what === 3 && this.chance(3) === 0) yield* compact_nodes(k);
+      } else if (what === 4 && spec.cpusets) yield* this.#limit();
+      else if (what === 3 && this.chance(3) === 0) yield* compact_nodes(k);
     }
   }
 
@@ -166,6 +172,19 @@ export class PressureModel {
       ['ignore-gfp-highmem', this.chance(3) === 0 ? '0' : '1'],
     ];
     for (const [name, value] of files) fail_page_alloc_write(this.k, name, value);
+  }
+
+  /** A cgroup gets another limit, and tasks that had none. */
+  *#limit(): Sleeping<void> {
+    const { k } = this;
+    if (this.#memcg === null) return;
+    const limit = this.chance(3) === 0 ? 'max' : `${this.chance(256) * PAGE_SIZE}`;
+    const error = yield* memory_max_write(k, this.#memcg, limit);
+    if (error !== 0) this.wrong.push(`memory.max: ${error}`);
+    for (const task of k.sched.tasks) {
+      if (task.mm === null || this.chance(4) > 0) continue;
+      mem_cgroup_attach(k, this.chance(2) === 0 ? k.memcg.root_mem_cgroup : this.#memcg, task);
+    }
   }
 
   #move_cpusets(): void {

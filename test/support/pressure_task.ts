@@ -11,16 +11,26 @@ import {
   __GFP_ZERO,
   GFP_ATOMIC,
   GFP_KERNEL,
+  GFP_KERNEL_ACCOUNT,
   GFP_NOFS,
   GFP_NOIO,
   GFP_NOWAIT,
   GFP_USER,
 } from '../../kernel/include/gfp_types.ts';
-import { VM_READ, VM_SHARED, VM_WRITE } from '../../kernel/include/mm.ts';
-import { EFAULT, EIO, ENOMEM, PAGE_SIZE } from '../../kernel/include/types.ts';
+import {
+  MPOL_BIND,
+  MPOL_DEFAULT,
+  MPOL_INTERLEAVE,
+  MPOL_PREFERRED,
+  MPOL_PREFERRED_MANY,
+} from '../../kernel/include/mempolicy.ts';
+import { VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE } from '../../kernel/include/mm.ts';
+import { EFAULT, EINVAL, EIO, ENOMEM, PAGE_SIZE } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { nodemask_of_node, nodes_none, nodes_or } from '../../kernel/lib/nodemask.ts';
 import { filemap_read, filemap_write_and_wait, generic_perform_write } from '../../kernel/mm/filemap_io.ts';
 import { alloc_pages_task } from '../../kernel/mm/mempolicy.ts';
+import { set_mempolicy } from '../../kernel/mm/mempolicy_set.ts';
 import { fork_process, vm_mmap, vm_mmap_file, vm_munmap } from '../../kernel/mm/mmap.ts';
 import { __free_pages } from '../../kernel/mm/page_alloc.ts';
 import { user_access } from '../../kernel/mm/uaccess.ts';
@@ -38,6 +48,7 @@ import type { KeyedBlock, PressureModel } from './pressure_model.ts';
 const UNMAPPED = -1;
 const MAX_BLOCKS = 24;
 const BURST = 64;
+const MAX_LOCKED = 32;
 
 const masks = [
   GFP_KERNEL,
@@ -52,7 +63,10 @@ const masks = [
   GFP_KERNEL | __GFP_RECLAIMABLE,
   GFP_KERNEL | __GFP_ZERO,
   GFP_KERNEL | __GFP_DMA,
+  GFP_KERNEL_ACCOUNT,
 ];
+
+const policies = [MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_PREFERRED_MANY];
 
 interface Region {
   readonly start: number;
@@ -115,6 +129,7 @@ export class PressureTask {
     else if (what < 250) yield* this.#read_file();
     else if (what < 320) yield* this.#write_file();
     else if (what < 322) yield* this.#sync();
+    else if (what < 324) this.#policy();
     else if (what < 330) yield* msleep(this.#k, model.chance(4));
     else if (what < 350) yield* this.#burst(true);
     else if (what < 360) yield* this.#burst(false);
@@ -134,8 +149,10 @@ export class PressureTask {
   *#map(): Sleeping<void> {
     const model = this.#model;
     if (this.#regions.length >= 4) return;
-    const pages = 1 + model.chance(model.share * 2);
-    const start = yield* vm_mmap(this.#k, this.#k.current.mm!, 0, pages * PAGE_SIZE, VM_READ | VM_WRITE);
+    const locked = model.chance(8) === 0;
+    const pages = 1 + model.chance(locked ? MAX_LOCKED : model.share * 2);
+    const flags = VM_READ | VM_WRITE | (locked ? VM_LOCKED : 0);
+    const start = yield* vm_mmap(this.#k, this.#k.current.mm!, 0, pages * PAGE_SIZE, flags);
     if (start < 0) this.#wrong(`mmap: ${start}`);
     else this.#regions.push({ start, keys: new Int32Array(pages), file: null });
   }
@@ -215,6 +232,16 @@ export class PressureTask {
     const { told, spec } = this.#model;
     if (error === -EIO && spec.faults.read > 0) told['SIGBUS']!++;
     else if (error !== -EFAULT || !unmapped) this.#wrong(`access: ${error}`);
+  }
+
+  /** Where its pages come from, from now on. */
+  #policy(): void {
+    const { chance, spec } = this.#model;
+    const mode = policies[chance.call(this.#model, policies.length)]!;
+    const nodes = [0, 1].map(() => nodemask_of_node(this.#model.chance(spec.nodes)));
+    const error = set_mempolicy(this.#k, mode, mode === MPOL_DEFAULT ? nodes_none() : nodes_or(nodes[0]!, nodes[1]!));
+    // Nodes that its cpuset does not have.
+    if (error !== 0 && error !== -EINVAL) this.#wrong(`set_mempolicy: ${error}`);
   }
 
   // ---- files
