@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // The engine is a native library: a process a file, so that what it does to one file cannot reach another.
     pool: 'forks',
+    // By default one core is left alone.
+    maxWorkers: '100%',
     globalSetup: 'test/support/build.ts',
     testTimeout: 30_000,
   },
