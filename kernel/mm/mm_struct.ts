@@ -34,8 +34,8 @@ export class vm_area_struct {
   vm_file: file | null = null;
   /** Where new anonymous pages belong; null: there has been none yet. */
   anon_vma: anon_vma | null = null;
-  /** What swap_readahead.ts remembers of the last fault that brought a page back; 0: there was none. */
-  swap_readahead_info = 0;
+  /** What swap_readahead.ts remembers of the last fault that brought a page back; NaN: there was none. */
+  swap_readahead_info = Number.NaN;
   /** This area and each anon_vma that may have pages of it: its own, and those of the tasks that it was forked from. */
   readonly anon_vma_chain: anon_vma_chain[] = [];
 
@@ -71,7 +71,7 @@ export class mm_struct {
   /** In order of address. */
   readonly vmas: vm_area_struct[] = [];
   /** MM_*: pages, and swap entries. */
-  readonly rss_stat = new Float64Array(NR_MM_COUNTERS);
+  readonly rss_stat = new Int32Array(NR_MM_COUNTERS);
   hiwater_rss = 0;
   /** Bytes of page tables. */
   pgtables_bytes = 0;

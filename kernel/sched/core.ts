@@ -54,8 +54,8 @@ export class SchedState {
   /** All tasks but the idle ones, in the order of their making. */
   readonly tasks = new Set<task_struct>();
   next_pid = 3;
-  /** When watchdog.ts looks next. */
-  watchdog_at = 0;
+  /** When watchdog.ts looks next; -Infinity: it has not looked yet. */
+  watchdog_at = Number.NEGATIVE_INFINITY;
 }
 
 /** In ascending order. */

@@ -76,7 +76,7 @@ const nothing = {
 };
 const victim_mm = {
   total_vm: 270680 / 4,
-  rss_stat: Float64Array.of(4 / 4, 137480 / 4, 0, 1344 / 4),
+  rss_stat: Int32Array.of(4 / 4, 137480 / 4, 0, 1344 / 4),
   pgtables_bytes: 564 * 1024,
 } as unknown as mm_struct;
 const task = (pid: number, oom_score_adj: number) => ({ pid, comm: 'busybox', oom_score_adj });
