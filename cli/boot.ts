@@ -22,7 +22,14 @@ import { nameLines } from './options.ts';
 import { userPath } from './path.ts';
 import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
 import { parseSysctls, setSysctls, sysctlNames } from './sysctl_option.ts';
-import { parseSeed, parseWorkloads, runWorkloads, workloadDisk, workloadList } from './workload_option.ts';
+import {
+  parseSeed,
+  parseWorkloads,
+  runWorkloads,
+  workloadDisk,
+  workloadDisks,
+  workloadList,
+} from './workload_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -139,7 +146,7 @@ export const bootCommand: Command = {
       kernel: parseConfigOption(values.get('--config') ?? 'debian'),
       cmdline: values.get('-append') ?? '',
       firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
-      disks: [...swap.map(({ disk }) => disk), ...(fileDisk === null ? [] : [fileDisk])],
+      disks: workloadDisks(chosen, [...swap.map(({ disk }) => disk), ...(fileDisk === null ? [] : [fileDisk])]),
       onFirmwareDone: ({ disks }) => disks.slice(0, swap.length).forEach(prepareSwap),
       ...onSerial,
     });

@@ -4,7 +4,7 @@ import type { DiskSpec } from '../emu/devices/disk.ts';
 import type { AddressRange } from '../emu/memory.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pressure_chart } from '../kernel/workloads/chart.ts';
-import { disk_contents } from '../kernel/workloads/contents.ts';
+import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import { disk_pages, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
 import { UsageError } from './command.ts';
@@ -56,6 +56,10 @@ export function workloadDisk(chosen: readonly Workload[], seed: number, ram: rea
   const pages = disk_pages(chosen, bytes / PAGE_SIZE);
   return pages === 0 ? null : { sectors: pages * SECTORS_PER_PAGE, seed, contents: disk_contents(seed) };
 }
+
+/** As large as they are: what workloads write to them is kept in little of the host's memory. */
+export const workloadDisks = (chosen: readonly Workload[], disks: readonly DiskSpec[]): DiskSpec[] =>
+  disks.map((disk) => (chosen.length === 0 ? disk : { ...disk, packing: contents_packing }));
 
 /** @param disk whether the last of the machine's disks is workloadDisk() */
 export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: number, disk: boolean): Pressure {

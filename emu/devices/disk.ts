@@ -7,6 +7,7 @@
 
 import type { PortDevice } from '../ports.ts';
 import { DiskTiming } from './disk_timing.ts';
+import { PackedPages, type Packing } from './packed_pages.ts';
 
 export const DISK_PORTS = 0x40;
 export const SECTOR_SIZE = 512;
@@ -69,6 +70,8 @@ export interface DiskSpec {
   readonly seed?: number;
   /** Says what is in sectors that were never written, up to the end of `bytes`; without it zeroes are. */
   readonly contents?: (sector: number, bytes: Uint8Array) => void;
+  /** Whoever writes much of what follows from little can say how, and the host needs less memory. */
+  readonly packing?: Packing;
 }
 
 export class Disk implements PortDevice {
@@ -79,6 +82,8 @@ export class Disk implements PortDevice {
   readonly #timing: DiskTiming;
   /** The contents, in pieces of 1 MiB, of which those are here that were written to. */
   readonly #pieces: (Uint8Array | undefined)[] = [];
+  /** In place of them. */
+  readonly #packed: PackedPages | null;
   readonly #bad: { readonly from: number; readonly to: number }[] = [];
   readonly #registers = new Uint32Array(DISK_PORTS >> 2);
   readonly #rates = new Uint32Array(FAULT_STALL_US + 1);
@@ -102,6 +107,8 @@ export class Disk implements PortDevice {
     this.#random = (spec.seed ?? 1) >>> 0 || 1;
     this.#timing = new DiskTiming(NR_TAGS, spec.sectors, spec.rotational === true, () => this.#chance());
     this.#rates[FAULT_STALL_US] = 100_000;
+    const { packing } = spec;
+    this.#packed = packing === undefined ? null : new PackedPages(packing, (page, bytes) => this.#fresh(page, bytes));
   }
 
   read(port: number): number {
@@ -146,6 +153,12 @@ export class Disk implements PortDevice {
   /** The contents, past requests: what another machine would find. */
   peek(sector: number, size: number): Uint8Array {
     const bytes = new Uint8Array(size);
+    if (this.#packed !== null) {
+      this.#packed.each(sector * SECTOR_SIZE, size, false, (page, from, length, at) => {
+        bytes.set(page.subarray(from, from + length), at);
+      });
+      return bytes;
+    }
     this.#eachPiece(sector, size, false, (piece, from, length, at) => {
       if (piece !== undefined) bytes.set(piece.subarray(from, from + length), at);
       else this.spec.contents?.(sector + at / SECTOR_SIZE, bytes.subarray(at, at + length));
@@ -154,6 +167,12 @@ export class Disk implements PortDevice {
   }
 
   poke(sector: number, bytes: Uint8Array): void {
+    if (this.#packed !== null) {
+      this.#packed.each(sector * SECTOR_SIZE, bytes.length, true, (page, from, length, at) => {
+        page.set(bytes.subarray(at, at + length), from);
+      });
+      return;
+    }
     this.#eachPiece(sector, bytes.length, true, (piece, from, length, at) => {
       piece?.set(bytes.subarray(at, at + length), from);
     });
@@ -206,6 +225,13 @@ export class Disk implements PortDevice {
     const size = this.#count[tag]! * SECTOR_SIZE;
     const start = this.#sector[tag]! * SECTOR_SIZE;
     const writes = this.#command[tag] === CMD_WRITE;
+    if (this.#packed !== null) {
+      this.#packed.each(start, size, writes, (page, from, length, at) => {
+        if (writes) this.#memory.copyOut(address + at, page, from, length);
+        else this.#memory.copyIn(address + at, page, from, length);
+      });
+      return;
+    }
     for (let at = 0; at < size; ) {
       const offset = (start + at) % PIECE_SIZE;
       const length = Math.min(size - at, PIECE_SIZE - offset);
@@ -226,6 +252,11 @@ export class Disk implements PortDevice {
       this.#pieces[n] = piece;
     }
     return piece;
+  }
+
+  #fresh(page: number, bytes: Uint8Array): void {
+    if (this.spec.contents === undefined) bytes.fill(0);
+    else this.spec.contents(page * (bytes.length / SECTOR_SIZE), bytes);
   }
 
   #unwritten(sector: number, length: number): Uint8Array {

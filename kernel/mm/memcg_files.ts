@@ -13,8 +13,9 @@ import { drain_all_stock, mem_cgroup_out_of_memory, memcg_memory_event } from '.
 import type { mem_cgroup } from './memcontrol.ts';
 import { PAGE_COUNTER_MAX, page_counter_set_max } from './page_counter.ts';
 
-/** What a look for somebody to kill takes. */
+/** What a look for somebody to kill takes. While one who was chosen is slow to die, ever more looks count as one. */
 const OOM_NS = 5000;
+const MAX_OOM_NS = 256 * OOM_NS;
 
 /** @param max the word for no limit. @returns pages, or -EINVAL */
 function page_counter_memparse(text: string, max: string): number {
@@ -34,6 +35,7 @@ export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): S
   memcg.memory.max = max;
   let drained = false;
   let nr_reclaims = MAX_RECLAIM_RETRIES;
+  let look_ns = OOM_NS;
   // Somebody may set another one meanwhile.
   while (memcg.memory.max === max && memcg.memory.usage > max && !k.current.fatal_signal_pending) {
     if (!drained) {
@@ -48,7 +50,8 @@ export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): S
     memcg_memory_event(k, memcg, 'oom');
     if (!(yield* mem_cgroup_out_of_memory(k, memcg, GFP_KERNEL, 1))) break;
     // Who has been chosen may need time to die, or this CPU.
-    charge(k, OOM_NS);
+    charge(k, look_ns);
+    look_ns = Math.min(look_ns * 2, MAX_OOM_NS);
     yield* cond_resched(k);
   }
   return 0;

@@ -1,5 +1,5 @@
 // Address spaces and what is mapped in them (Linux: kernel/fork.c mm_alloc(), mmput(), dup_mmap(); mm/mmap.c mmap_region(),
-// do_munmap(), exit_mmap(); mm/memory.c unmap_page_range(), copy_page_range()).
+// do_munmap(), exit_mmap(); mm/memory.c unmap_page_range()). fork() is in fork_mm.ts.
 //
 // Left out: merging areas, brk(), mprotect().
 
@@ -10,17 +10,12 @@ import {
   MMAP_BASE,
   TASK_SIZE,
   VM_ACCOUNT,
-  VM_DONTCOPY,
-  VM_LOCKED,
   VM_MAYWRITE,
   VM_NORESERVE,
   VM_SEQ_READ,
-  VM_SHARED,
-  VM_WIPEONFORK,
 } from '../include/mm.ts';
-import { PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
 import { MMF_OOM_SKIP } from '../include/oom.ts';
-import { _PAGE_SWP_EXCLUSIVE, MAX_SWAPFILES } from '../include/swap.ts';
+import { MAX_SWAPFILES } from '../include/swap.ts';
 import { EINVAL, ENOMEM, PAGE_SIZE, PFN_DOWN, round_down, round_up } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { down_read, down_write, up_read, up_write } from '../locking/rwsem.ts';
@@ -29,35 +24,24 @@ import { cond_resched, should_resched } from '../sched/core.ts';
 import { copy_process, type TaskBody, type TaskOptions, wake_up_new_task } from '../sched/fork.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
-import { anon_vma_clone, anon_vma_fork, PAGE_MAPPING_ANON } from './anon_vma.ts';
+import { anon_vma_clone } from './anon_vma.ts';
 import { type file, folio_mark_dirty } from './filemap.ts';
 import { vm_normal_page } from './memory.ts';
-import { is_migration_entry, migration_entry_pfn, readable_migration_entry } from './migration_ptes.ts';
+import { is_migration_entry, migration_entry_pfn } from './migration_ptes.ts';
 import { munlock_vma_page } from './mlock.ts';
 import { find_vma_index, mm_struct, update_hiwater_rss, vm_area_struct } from './mm_struct.ts';
 import { type mmu_gather, tlb_finish_mmu, tlb_flush_mmu, tlb_gather_mmu, tlb_remove_page } from './mmu_gather.ts';
 import { __vm_enough_memory, accountable_mapping, OVERCOMMIT_NEVER, vm_unacct_memory } from './overcommit.ts';
 import { page_index, section_map } from './page.ts';
-import { add_mm_counter, mm_counter, page_add_file_rmap, page_dup_anon_rmap, page_remove_rmap } from './rmap.ts';
+import { add_mm_counter, mm_counter, page_remove_rmap } from './rmap.ts';
 import { folio_mark_accessed } from './swap.ts';
-import { swap_duplicate } from './swap_count.ts';
 import { unuse_all } from './swap_unuse.ts';
 import { free_swap_and_cache } from './swapfile.ts';
-import { pte_to_swp_entry, type swp_entry_t, swp_pte_hi, swp_pte_lo, swp_type } from './swapops.ts';
-import {
-  free_pgtables,
-  PTE_ACCESSED,
-  PTE_DIRTY,
-  PTE_RW,
-  pgd_alloc,
-  pgd_free,
-  pt_walk,
-  pte_alloc,
-  pte_present,
-} from './user_pgtable.ts';
+import { pte_to_swp_entry, type swp_entry_t, swp_type } from './swapops.ts';
+import { free_pgtables, PTE_ACCESSED, PTE_DIRTY, pgd_alloc, pgd_free, pt_walk, pte_present } from './user_pgtable.ts';
 import { link_file, unlink_vma } from './vma_links.ts';
 
-const PMD_SIZE = 2 ** 21;
+export const PMD_SIZE = 2 ** 21;
 
 /** An empty address space; null: no memory. */
 export function* mm_alloc(k: Kernel): Sleeping<mm_struct | null> {
@@ -73,12 +57,12 @@ export function* mm_alloc(k: Kernel): Sleeping<mm_struct | null> {
 
 // ---- areas
 
-function insert_vma(mm: mm_struct, vma: vm_area_struct): void {
+export function insert_vma(mm: mm_struct, vma: vm_area_struct): void {
   mm.vmas.splice(find_vma_index(mm, vma.vm_start), 0, vma);
   mm.total_vm += vma_pages(vma);
 }
 
-const vma_pages = ({ vm_start, vm_end }: vm_area_struct): number => (vm_end - vm_start) / PAGE_SIZE;
+export const vma_pages = ({ vm_start, vm_end }: vm_area_struct): number => (vm_end - vm_start) / PAGE_SIZE;
 
 /** What is promised with new areas' flags: VM_ACCOUNT among them says so. @returns the flags, or -ENOMEM */
 function account_mapping(k: Kernel, mm: mm_struct, flags: number, length: number): number {
@@ -233,7 +217,7 @@ export function* unmap_page_range(
 }
 
 /** What an entry costs to take away, or to copy. */
-const PTE_NS = 20;
+export const PTE_NS = 20;
 
 /** Entries of one table: words from `at` up to `end`. */
 function zap_pte_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, at: number, end: number): void {
@@ -265,7 +249,7 @@ function zap_pte_range(k: Kernel, tlb: mmu_gather, vma: vm_area_struct, at: numb
 }
 
 /** mm_counter() of a page that is being moved. */
-function migrating_mm_counter(k: Kernel, entry: swp_entry_t): number {
+export function migrating_mm_counter(k: Kernel, entry: swp_entry_t): number {
   const pfn = migration_entry_pfn(k, entry);
   return mm_counter(section_map(k.mm, pfn), page_index(pfn));
 }
@@ -303,115 +287,6 @@ export function* mmput(k: Kernel, mm: mm_struct): Sleeping<void> {
   pgd_free(k, mm.pgd);
 }
 
-// ---- fork
-
-/** dup_mm(): a copy that shares all pages until one of the two writes to them. @returns null: no memory */
-export function* dup_mm(k: Kernel, old: mm_struct): Sleeping<mm_struct | null> {
-  const mm = yield* mm_alloc(k);
-  if (mm === null) return null;
-  yield* down_write(k, old.mmap_lock);
-  for (const mpnt of old.vmas) {
-    if ((mpnt.vm_flags & VM_DONTCOPY) !== 0) continue;
-    if ((mpnt.vm_flags & VM_ACCOUNT) !== 0 && __vm_enough_memory(k, old, vma_pages(mpnt)) < 0) {
-      up_write(k, old.mmap_lock);
-      yield* mmput(k, mm);
-      return null;
-    }
-    const vma = new vm_area_struct(mm, mpnt.vm_start, mpnt.vm_end, mpnt.vm_flags & ~VM_LOCKED, mpnt.vm_pgoff);
-    const wipe = (mpnt.vm_flags & VM_WIPEONFORK) !== 0;
-    link_file(vma, mpnt.vm_file);
-    if (!wipe) anon_vma_fork(k, vma, mpnt);
-    insert_vma(mm, vma);
-    if (!wipe && !(yield* copy_page_range(k, vma, mpnt))) {
-      up_write(k, old.mmap_lock);
-      yield* mmput(k, mm);
-      return null;
-    }
-  }
-  up_write(k, old.mmap_lock);
-  return mm;
-}
-
-/** @returns whether there was memory for the tables */
-function* copy_page_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct): Sleeping<boolean> {
-  // What faults could bring back is not copied.
-  if (src.anon_vma === null) return true;
-  for (let addr = src.vm_start; addr < src.vm_end; ) {
-    const next = Math.min(src.vm_end, round_down(addr, PMD_SIZE) + PMD_SIZE);
-    if (pt_walk(k, src.vm_mm, addr) >= 0) {
-      if (pt_walk(k, dst.vm_mm, addr) < 0 && !(yield* pte_alloc(k, dst.vm_mm, addr))) return false;
-      copy_pte_range(k, dst, src, addr, next);
-      if (should_resched(k)) yield* cond_resched(k);
-    }
-    addr = next;
-  }
-  return true;
-}
-
-function copy_pte_range(k: Kernel, dst: vm_area_struct, src: vm_area_struct, addr: number, end: number): void {
-  const from = pt_walk(k, src.vm_mm, addr);
-  const to = pt_walk(k, dst.vm_mm, addr);
-  if (from < 0 || to < 0) return;
-  const source = src.vm_mm.walk_words;
-  const target = dst.vm_mm.walk_words;
-  const cow = (src.vm_flags & (VM_SHARED | VM_MAYWRITE)) === VM_MAYWRITE;
-  const size = (end - addr) / (PAGE_SIZE / 2);
-  for (let i = 0; i < size; i += 2) {
-    let lo = source[from + i]!;
-    const hi = source[from + i + 1]!;
-    if ((lo | hi) === 0) continue;
-    charge(k, PTE_NS);
-    if (!pte_present(lo)) {
-      copy_swap_entry(k, dst.vm_mm, source, from + i, target, to + i);
-      continue;
-    }
-    const pfn = vm_normal_page(lo, hi);
-    if (pfn >= 0) {
-      const m = section_map(k.mm, pfn);
-      const p = page_index(pfn);
-      m[p + PG_REFCOUNT] = m[p + PG_REFCOUNT]! + 1;
-      if ((m[p + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) {
-        page_dup_anon_rmap(m, p);
-        add_mm_counter(dst.vm_mm, MM_ANONPAGES, 1);
-      } else {
-        page_add_file_rmap(k, pfn);
-        add_mm_counter(dst.vm_mm, mm_counter(m, p), 1);
-      }
-    }
-    if (cow && (lo & PTE_RW) !== 0) {
-      lo &= ~PTE_RW;
-      source[from + i] = lo;
-    }
-    target[to + i] = lo & ~PTE_ACCESSED;
-    target[to + i + 1] = hi;
-  }
-}
-
-/** Both have the page in swap now, and neither has it alone. What is no place in swap is not copied. */
-function copy_swap_entry(
-  k: Kernel,
-  mm: mm_struct,
-  source: Int32Array,
-  from: number,
-  target: Int32Array,
-  to: number,
-): void {
-  let lo = source[from]! & ~_PAGE_SWP_EXCLUSIVE;
-  const entry = pte_to_swp_entry(lo, source[from + 1]!);
-  if (is_migration_entry(entry)) {
-    const shared = readable_migration_entry(entry);
-    add_mm_counter(mm, migrating_mm_counter(k, entry), 1);
-    lo = swp_pte_lo(shared);
-    source[from + 1] = swp_pte_hi(shared);
-  } else if (swp_type(entry) < MAX_SWAPFILES) {
-    if (swap_duplicate(k, entry) < 0) return;
-    add_mm_counter(mm, MM_SWAPENTS, 1);
-  }
-  source[from] = lo;
-  target[to] = lo;
-  target[to + 1] = source[from + 1]!;
-}
-
 // ---- tasks
 
 /** exit_mm(). */
@@ -434,20 +309,14 @@ export function* spawn_process(
   return mm === null ? -ENOMEM : start_process(k, mm, comm, body, options);
 }
 
-/** fork(): the running task's address space is copied for a new process, which runs `body`. */
-export function* fork_process(
+/** Context: the address space is nobody else's. */
+export function start_process(
   k: Kernel,
+  mm: mm_struct,
   comm: string,
   body: TaskBody,
-  options: TaskOptions = {},
-): Sleeping<task_struct | number> {
-  const { mm } = k.current;
-  if (mm === null) return -EINVAL;
-  const copy = yield* dup_mm(k, mm);
-  return copy === null ? -ENOMEM : start_process(k, copy, comm, body, options);
-}
-
-function start_process(k: Kernel, mm: mm_struct, comm: string, body: TaskBody, options: TaskOptions): task_struct {
+  options: TaskOptions,
+): task_struct {
   const task = copy_process(k, comm, body, options);
   task.mm = mm;
   task.exit_work.push(exit_mm);

@@ -1,6 +1,6 @@
 // Self tests of address spaces: page tables in RAM, anonymous faults, fork and copy-on-write, reverse mapping.
 
-import { MM_ANONPAGES, VM_LOCKED, VM_READ, VM_SEQ_READ, VM_WRITE } from '../include/mm.ts';
+import { MM_ANONPAGES, VM_ACCOUNT, VM_LOCKED, VM_READ, VM_SEQ_READ, VM_WRITE } from '../include/mm.ts';
 import { PG_MAPCOUNT } from '../include/mm_types.ts';
 import {
   NR_ANON_MAPPED,
@@ -11,7 +11,8 @@ import {
   NR_UNEVICTABLE,
 } from '../include/mmzone.ts';
 import { PG_anon_exclusive, PG_dirty, PG_swapbacked } from '../include/page_flags.ts';
-import { EFAULT, PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import { SIGKILL } from '../include/sched.ts';
+import { EFAULT, EINTR, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGFAULT, PGREUSE, UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGSTRANDED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import {
@@ -24,10 +25,11 @@ import {
 } from '../lib/kunit.ts';
 import { down_read, down_read_trylock, down_write, rw_semaphore, up_read, up_write } from '../locking/rwsem.ts';
 import { folio_clear, folio_get, folio_test } from '../mm/folio.ts';
+import { dup_mm, fork_process } from '../mm/fork_mm.ts';
 import { folio_isolate_lru } from '../mm/isolate_lru.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { get_mm_rss } from '../mm/mm_struct.ts';
-import { dup_mm, fork_process, mm_alloc, mmput, spawn_process, vm_mmap, vm_munmap } from '../mm/mmap.ts';
+import { mm_alloc, mmput, spawn_process, vm_mmap, vm_munmap } from '../mm/mmap.ts';
 import { page_count, page_index, section_map } from '../mm/page.ts';
 import { drain_all_pages } from '../mm/pcp.ts';
 import { folio_referenced, try_to_unmap } from '../mm/rmap.ts';
@@ -37,6 +39,7 @@ import { all_vm_events } from '../mm/vm_event.ts';
 import { vmstat_update } from '../mm/vmstat_update.ts';
 import { kthread_run } from '../sched/kthread.ts';
 import { run } from '../sched/run.ts';
+import { send_sig } from '../sched/signal.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { nodes_of, running } from './allocator.ts';
@@ -304,6 +307,27 @@ export const mm_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'each its own', said, ['parent p', 'parent r', 'child c', 'child q']);
       KUNIT_EXPECT_EQ(test, 'spaces', k.user.mms.size, 0);
       KUNIT_EXPECT_EQ(test, 'mapped', node_stat(k, NR_ANON_MAPPED), 0);
+    }),
+    // Its pages may be gone already.
+    KUNIT_CASE('fork_of_the_killed', (test) => {
+      const k = running(test, nodes_of(1, 64), { cpus: [0, 0] });
+      const said: string[] = [];
+      function* parent(kernel: Kernel): Sleeping<void> {
+        const mm = kernel.current.mm!;
+        yield* vm_mmap(kernel, mm, AT, 4 * PAGE_SIZE, RW | VM_ACCOUNT);
+        yield* user_write(kernel, mm, AT, text('p'));
+        send_sig(kernel, SIGKILL, kernel.current);
+        const made = yield* fork_process(kernel, 'child', function* (one) {
+          yield* schedule_timeout_uninterruptible(one, 1);
+          said.push(read(one, one.current.mm!, AT, 1));
+        });
+        said.push(String(made));
+      }
+      finish(spawn_process(k, 'parent', parent));
+      KUNIT_EXPECT_EQ(test, 'end', run(k, {}), 'idle');
+      KUNIT_EXPECT_EQ(test, 'answer', said, [String(-EINTR)]);
+      KUNIT_EXPECT_EQ(test, 'spaces', k.user.mms.size, 0);
+      KUNIT_EXPECT_EQ(test, 'promised', k.overcommit.committed, 0);
     }),
     // A reader who comes after a writer waits for him, though other readers have the lock.
     KUNIT_CASE('mmap_lock', (test) => {

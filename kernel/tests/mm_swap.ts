@@ -10,9 +10,11 @@ import { EIO, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGMAJFAULT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_EXPECT_EQ, KUNIT_EXPECT_FALSE, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
+import { fail_page_alloc_write } from '../mm/fail_page_alloc.ts';
 import { folio_test } from '../mm/folio.ts';
+import { dup_mm } from '../mm/fork_mm.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
-import { dup_mm, mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
+import { mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
 import { folio_put } from '../mm/swap.ts';
 import { si_swapinfo } from '../mm/swapfile.ts';
@@ -126,6 +128,25 @@ export const mm_swap_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'one page', page_at(k, mm, AT), page_at(k, child, AT));
       write(k, child, AT, 'mine');
       KUNIT_EXPECT_EQ(test, 'each its own', [read(k, mm, AT, 4), read(k, child, AT, 4)], ['both', 'mine']);
+    }),
+    // The 63rd entry takes a page to count on, which may be had only by waiting for it.
+    KUNIT_CASE('forks_of_swapped', (test) => {
+      const { k, mm } = space(test);
+      write(k, mm, AT, 'all');
+      write(k, mm, AT + PAGE_SIZE, 'of it');
+      for (const va of [AT, AT + PAGE_SIZE]) out(k, page_at(k, mm, va));
+      fail_page_alloc_write(k, 'min-order', '0');
+      fail_page_alloc_write(k, 'ignore-gfp-wait', '1');
+      fail_page_alloc_write(k, 'verbose', '0');
+      fail_page_alloc_write(k, 'times', '-1');
+      fail_page_alloc_write(k, 'probability', '100');
+      const children = Array.from({ length: 70 }, () => fork(k, mm));
+      fail_page_alloc_write(k, 'probability', '0');
+      const last = children[children.length - 1]!;
+      KUNIT_EXPECT_EQ(test, 'entries', rss(last), [0, 2]);
+      KUNIT_EXPECT_EQ(test, 'contents', read(k, last, AT, 3) + read(k, last, AT + PAGE_SIZE, 5), 'allof it');
+      for (const child of [...children, mm]) in_task(k, () => mmput(k, child));
+      KUNIT_EXPECT_EQ(test, 'in use', used(k), 0);
     }),
     // All mappings of a shared page go, and come back one by one.
     KUNIT_CASE('swapped_while_shared', (test) => {

@@ -15,8 +15,8 @@ export function page_key(seed: number, owner: number, page: number, version: num
   return x === 0 ? 1 : x;
 }
 
-/** Words that differ from one another, each of which depends on the key. */
-const word_of = (key: number, n: number): number => (key === 0 ? 0 : Math.imul(key + n, GOLDEN) ^ key);
+/** Words that differ from one another, each of which depends on the key. The first is the key itself. */
+const word_of = (key: number, n: number): number => (n === 0 || key === 0 ? key : Math.imul(key + n, GOLDEN) ^ key);
 
 /** @param at the page's first word */
 export function fill_page(words: Int32Array, at: number, key: number): void {
@@ -28,6 +28,15 @@ export function check_page(words: Int32Array, at: number, key: number): number {
   for (let n = 0; n < WORDS; n++) if (words[at + n] !== word_of(key, n)) return n;
   return -1;
 }
+
+/** For a disk that keeps of such a page no more than its key. */
+export const contents_packing = {
+  pack(words: Int32Array, key: Int32Array): boolean {
+    key[0] = words[0]!;
+    return check_page(words, 0, words[0]!) < 0;
+  },
+  unpack: (words: Int32Array, key: number): void => fill_page(words, 0, key),
+};
 
 /** Whose pages those of the disk are. */
 const DISK = 0;

@@ -4,14 +4,15 @@
 import { type gendisk, PAGE_SECTORS_SHIFT } from '../drivers/block/disk.ts';
 import { VM_NORESERVE, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { SIGKILL } from '../include/sched.ts';
-import { EFAULT, EIO, type gfp_t, PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import { EFAULT, EINTR, EIO, type gfp_t, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
 import { prandom_u32_max, seed_random } from '../lib/random.ts';
 import type { file } from '../mm/filemap.ts';
 import { filemap_read, generic_perform_write, openFile } from '../mm/filemap_io.ts';
+import { fork_process } from '../mm/fork_mm.ts';
 import { alloc_pages_task } from '../mm/mempolicy.ts';
-import { fork_process, spawn_process, vm_mmap, vm_mmap_file } from '../mm/mmap.ts';
+import { spawn_process, vm_mmap, vm_mmap_file } from '../mm/mmap.ts';
 import { __free_pages } from '../mm/page_alloc.ts';
 import { user_access } from '../mm/uaccess.ts';
 import { page_word_index, page_words } from '../mm/user_pgtable.ts';
@@ -235,7 +236,7 @@ export class WorkloadRun {
     const actor = this.actor(name);
     const task = yield* make(this.k, name, () => body(actor));
     if (typeof task === 'number') {
-      actor.state = 'no memory to begin with';
+      actor.state = task === -EINTR ? 'not begun: its parent was killed' : 'no memory to begin with';
       this.nr_running--;
       return actor;
     }

@@ -29,9 +29,10 @@ import { EFAULT, EINVAL, EIO, ENOMEM, PAGE_SIZE } from '../../kernel/include/typ
 import type { Kernel } from '../../kernel/kernel.ts';
 import { nodemask_of_node, nodes_none, nodes_or } from '../../kernel/lib/nodemask.ts';
 import { filemap_read, filemap_write_and_wait, generic_perform_write } from '../../kernel/mm/filemap_io.ts';
+import { fork_process } from '../../kernel/mm/fork_mm.ts';
 import { alloc_pages_task } from '../../kernel/mm/mempolicy.ts';
 import { set_mempolicy } from '../../kernel/mm/mempolicy_set.ts';
-import { fork_process, vm_mmap, vm_mmap_file, vm_munmap } from '../../kernel/mm/mmap.ts';
+import { vm_mmap, vm_mmap_file, vm_munmap } from '../../kernel/mm/mmap.ts';
 import { __free_pages } from '../../kernel/mm/page_alloc.ts';
 import { user_access } from '../../kernel/mm/uaccess.ts';
 import { page_word_index, page_words } from '../../kernel/mm/user_pgtable.ts';

@@ -156,3 +156,40 @@ test('a request that stalls comes later, by what was asked for', () => {
   expect(driver.next()).toBeGreaterThan(5e9);
   expect(driver.next()).toBeLessThan(5.001e9);
 });
+
+test('what follows from one number is kept as that, anything else as it is, and both are read back', () => {
+  let packed = 0;
+  const packing = {
+    pack(words: Int32Array, key: Int32Array): boolean {
+      key[0] = words[0]!;
+      const fits = words.every((word, n) => word === words[0]! + n);
+      packed += Number(fits);
+      return fits;
+    },
+    unpack: (words: Int32Array, key: number): void => words.set(words.map((_, n) => key + n)),
+  };
+  const driver = new Driver({ sectors: 1 << 20, packing, contents: (_sector, bytes) => bytes.fill(7) });
+  const page = (key: number): Uint8Array => new Uint8Array(Int32Array.from({ length: 1024 }, (_, n) => key + n).buffer);
+  const odd = page(5).fill(1, 100, 200);
+  const written = [page(-9), odd, page(3)];
+  for (const [n, bytes] of written.entries()) driver.ram.write(0x1000 * n, bytes);
+  driver.request(0, WRITE, 8, 0, 24);
+  expect(driver.drain().order).toEqual(['0']);
+  expect(packed).toBe(2);
+  driver.request(0, READ, 0, 0x10000, 40);
+  driver.drain();
+  const fresh = new Uint8Array(0x1000).fill(7);
+  const all = [fresh, ...written, fresh];
+  for (const [n, bytes] of all.entries()) expect(driver.ram.read(0x10000 + 0x1000 * n, 0x1000)).toEqual(bytes);
+  // Pages change their kind, and parts of them are written.
+  driver.ram.write(0x1000, page(4));
+  driver.request(0, WRITE, 16, 0x1000, 8);
+  driver.request(1, WRITE, 9, 0x1000, 2);
+  driver.disk.poke(31, new Uint8Array(512).fill(2));
+  driver.drain();
+  const mixed = page(-9);
+  mixed.set(page(4).subarray(0, 1024), 512);
+  expect(driver.disk.peek(8, 0x1000)).toEqual(mixed);
+  expect(driver.disk.peek(16, 0x1000)).toEqual(page(4));
+  expect(driver.disk.peek(24, 0x1000)).toEqual(page(3).fill(2, 0xe00));
+});

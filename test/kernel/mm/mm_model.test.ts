@@ -10,8 +10,9 @@ import { NR_ANON_MAPPED, NR_FREE_PAGES, NR_PAGETABLE, NR_SWAPCACHE } from '../..
 import { EFAULT, PAGE_SIZE } from '../../../kernel/include/types.ts';
 import { Kernel } from '../../../kernel/kernel.ts';
 import { kunit } from '../../../kernel/lib/kunit.ts';
+import { dup_mm } from '../../../kernel/mm/fork_mm.ts';
 import type { mm_struct } from '../../../kernel/mm/mm_struct.ts';
-import { dup_mm, mm_alloc, mmput, vm_mmap, vm_munmap } from '../../../kernel/mm/mmap.ts';
+import { mm_alloc, mmput, vm_mmap, vm_munmap } from '../../../kernel/mm/mmap.ts';
 import { page_index, section_map } from '../../../kernel/mm/page.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { folio_put, lru_add_drain_all } from '../../../kernel/mm/swap.ts';
