@@ -1,5 +1,6 @@
 // A disk that masters the bus: sectors of 512 bytes, requests by tag, completions in the order in which they get done.
-// An interface of our own, as small as a driver needs: a request is a sector, a physical address, a count and a command.
+// An interface of our own, as small as a driver needs: a request is a sector, the pages of RAM that go there or come from
+// there, one after the other, a count and a command.
 //
 // The machine has no interrupts and time is the kernel's: the driver says what time it is (TIME), the disk says when it
 // will have something (NEXT), and whoever has no interrupt line looks then (DONE). Data moves when a request completes.
@@ -20,9 +21,11 @@ const SECTORS_HI = 0x08;
 /** FEATURE_* below, and from bit 16 how many tags there are. */
 const FEATURES = 0x0c;
 const SECTOR_LO = 0x10;
-const ADDRESS_LO = 0x18;
+/** The number of a page frame: the next page of the request that is to be started next, of up to MAX_PAGES. */
+const PAGE = 0x18;
+/** In sectors: a page is eight, of the last one less may count. */
 const COUNT = 0x20;
-/** Command in bits 0 to 7, tag from bit 8: starts the request. */
+/** Command in bits 0 to 7, tag from bit 8: starts the request. One that lacks pages fails. */
 const COMMAND = 0x24;
 /** The time in ns; the high half takes effect. What is due by then is done. */
 const TIME_LO = 0x28;
@@ -38,6 +41,9 @@ const FAULT = 0x3c;
 const DISK_ID = 0x4b534944;
 const FEATURE_ROTATIONAL = 1;
 const NR_TAGS = 256;
+const MAX_PAGES = 256;
+const PAGE_SIZE = 0x1000;
+const PAGE_SECTORS = PAGE_SIZE / SECTOR_SIZE;
 
 const CMD_READ = 1;
 const CMD_WRITE = 2;
@@ -91,9 +97,12 @@ export class Disk implements PortDevice {
   // Requests, by tag.
   readonly #command = new Uint8Array(NR_TAGS);
   readonly #sector = new Float64Array(NR_TAGS);
-  readonly #address = new Float64Array(NR_TAGS);
   readonly #count = new Uint32Array(NR_TAGS);
   readonly #failed = new Uint8Array(NR_TAGS);
+  /** MAX_PAGES page frames for each tag, and those that have no request yet. */
+  readonly #pages = new Uint32Array(NR_TAGS * MAX_PAGES);
+  readonly #nextPages = new Uint32Array(MAX_PAGES);
+  #nextCount = 0;
   /** What has completed and was not read yet: a ring of values of DONE. */
   readonly #done = new Uint32Array(NR_TAGS);
   #doneFirst = 0;
@@ -137,7 +146,9 @@ export class Disk implements PortDevice {
 
   write(port: number, _size: number, value: number): void {
     const register = port - this.#first;
-    if (register === COMMAND) this.#start(value & 0xff, (value >>> 8) & (NR_TAGS - 1));
+    if (register === PAGE) {
+      if (this.#nextCount < MAX_PAGES) this.#nextPages[this.#nextCount++] = value;
+    } else if (register === COMMAND) this.#start(value & 0xff, (value >>> 8) & (NR_TAGS - 1));
     else if (register === FAULT) this.#rates[Math.min(value >>> 28, FAULT_STALL_US)] = value & 0xfffffff;
     else if (register >= SECTOR_LO && register <= TIME_HI) {
       this.#registers[register >> 2] = value;
@@ -187,9 +198,10 @@ export class Disk implements PortDevice {
     const count = this.#registers[COUNT >> 2]!;
     this.#command[tag] = command;
     this.#sector[tag] = sector;
-    this.#address[tag] = this.#pair(ADDRESS_LO);
     this.#count[tag] = count;
     this.#failed[tag] = Number(this.#fails(command, sector, count));
+    for (let n = 0; n < this.#nextCount; n++) this.#pages[tag * MAX_PAGES + n] = this.#nextPages[n]!;
+    this.#nextCount = 0;
     const rates = this.#rates;
     const stalls = rates[FAULT_STALL]! > 0 && this.#chance() * MILLION < rates[FAULT_STALL]!;
     const stall_ns = stalls ? rates[FAULT_STALL_US]! * 1000 : 0;
@@ -198,6 +210,7 @@ export class Disk implements PortDevice {
 
   #fails(command: number, sector: number, count: number): boolean {
     if ((command !== CMD_READ && command !== CMD_WRITE) || sector + count > this.spec.sectors) return true;
+    if (count > this.#nextCount * PAGE_SECTORS) return true;
     const rate = this.#rates[command === CMD_READ ? FAULT_READ : FAULT_WRITE]!;
     if (rate > 0 && this.#chance() * MILLION < rate) return true;
     return this.#bad.length > 0 && this.#bad.some(({ from, to }) => sector < to && sector + count > from);
@@ -221,25 +234,34 @@ export class Disk implements PortDevice {
   }
 
   #transfer(tag: number): void {
-    const address = this.#address[tag]!;
     const size = this.#count[tag]! * SECTOR_SIZE;
     const start = this.#sector[tag]! * SECTOR_SIZE;
     const writes = this.#command[tag] === CMD_WRITE;
     if (this.#packed !== null) {
-      this.#packed.each(start, size, writes, (page, from, length, at) => {
-        if (writes) this.#memory.copyOut(address + at, page, from, length);
-        else this.#memory.copyIn(address + at, page, from, length);
-      });
+      this.#packed.each(start, size, writes, (page, from, length, at) => this.#copy(tag, at, page, from, length));
       return;
     }
     for (let at = 0; at < size; ) {
       const offset = (start + at) % PIECE_SIZE;
       const length = Math.min(size - at, PIECE_SIZE - offset);
       const n = Math.floor((start + at) / PIECE_SIZE);
-      if (writes) this.#memory.copyOut(address + at, this.#piece(n), offset, length);
-      else if (this.#pieces[n] !== undefined) this.#memory.copyIn(address + at, this.#pieces[n], offset, length);
-      else this.#memory.copyIn(address + at, this.#unwritten((start + at) / SECTOR_SIZE, length), 0, length);
+      const piece = writes ? this.#piece(n) : this.#pieces[n];
+      if (piece !== undefined) this.#copy(tag, at, piece, offset, length);
+      else this.#copy(tag, at, this.#unwritten((start + at) / SECTOR_SIZE, length), 0, length);
       at += length;
+    }
+  }
+
+  /** Moves `length` bytes between the storage and the pages of a request, `first` bytes from where those begin. */
+  #copy(tag: number, first: number, bytes: Uint8Array, from: number, length: number): void {
+    const writes = this.#command[tag] === CMD_WRITE;
+    for (let at = first; at < first + length; ) {
+      const offset = at % PAGE_SIZE;
+      const size = Math.min(first + length - at, PAGE_SIZE - offset);
+      const pa = this.#pages[tag * MAX_PAGES + (at - offset) / PAGE_SIZE]! * PAGE_SIZE + offset;
+      if (writes) this.#memory.copyOut(pa, bytes, from + at - first, size);
+      else this.#memory.copyIn(pa, bytes, from + at - first, size);
+      at += size;
     }
   }
 

@@ -7,13 +7,15 @@
 
 import {
   type bio_end_io,
+  blk_finish_plug,
   blk_queue_full,
+  blk_start_plug,
   blk_wait_for_tag,
-  type gendisk,
-  PAGE_SECTORS_SHIFT,
+  PAGE_SECTORS,
   REQ_OP_WRITE,
   submit_bio,
-} from '../drivers/block/disk.ts';
+} from '../drivers/block/blk.ts';
+import type { gendisk } from '../drivers/block/disk.ts';
 import { __GFP_WRITE, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { PG_FLAGS, PG_MAPCOUNT, PG_REFCOUNT } from '../include/mm_types.ts';
 import { PG_dirty, PG_error, PG_readahead, PG_uptodate, PG_writeback } from '../include/page_flags.ts';
@@ -190,10 +192,10 @@ export function filemap_writepage(k: Kernel, pfn: pfn_t): void {
   const i = page_index(pfn);
   const mapping = page_file_mapping(k, m, i)!;
   const { disk, sector } = mapping.host;
-  const at = sector + folio_index(m, i) * 2 ** PAGE_SECTORS_SHIFT;
+  const at = sector + folio_index(m, i) * PAGE_SECTORS;
   filemap_start_writeback(k, mapping, pfn);
   folio_unlock(k, pfn);
-  submit_bio(k, disk, REQ_OP_WRITE, at, 1 << PAGE_SECTORS_SHIFT, pfn, end_write, 0);
+  submit_bio(k, disk, REQ_OP_WRITE, at, pfn, end_write);
 }
 
 /** What is to be written of a file, and why. */
@@ -216,6 +218,7 @@ const WB_SYNC: writeback_control = {
 /** write_cache_pages(): starts to write dirty pages, in order. @returns how many it wrote */
 export function* write_cache_pages(k: Kernel, mapping: address_space, wbc: writeback_control): Sleeping<number> {
   let written = 0;
+  const plug = blk_start_plug(k);
   for (let index = 0; written < wbc.nr_to_write; index++) {
     index = mapping.i_pages.find_marked(index, LAST, PAGECACHE_TAG_DIRTY);
     if (index < 0) break;
@@ -232,6 +235,7 @@ export function* write_cache_pages(k: Kernel, mapping: address_space, wbc: write
     folio_put(k, pfn);
     yield* cond_resched(k);
   }
+  blk_finish_plug(k, plug);
   if (!mapping.i_pages.marked(PAGECACHE_TAG_DIRTY)) {
     mapping.dirtied_when = -1;
     k.filemap.dirty.delete(mapping);

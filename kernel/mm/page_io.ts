@@ -8,13 +8,13 @@ import {
   type bio_end_io,
   blk_queue_full,
   blk_wait_for_tag,
-  disk_devt,
-  PAGE_SECTORS_SHIFT,
+  PAGE_SECTORS,
   REQ_OP_READ,
   REQ_OP_WRITE,
   REQ_SWAP,
   submit_bio,
-} from '../drivers/block/disk.ts';
+} from '../drivers/block/blk.ts';
+import { disk_devt } from '../drivers/block/disk.ts';
 import { PG_FLAGS } from '../include/mm_types.ts';
 import { PG_dirty, PG_error, PG_reclaim, PG_uptodate } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
@@ -30,8 +30,6 @@ import { swp_swap_info } from './swap_lookup.ts';
 import { folio_free_swap, folio_swap_entry, page_swap_info } from './swap_state.ts';
 import { swp_offset } from './swapops.ts';
 import { __count_vm_events } from './vm_event.ts';
-
-const PAGE_SECTORS = 1 << PAGE_SECTORS_SHIFT;
 
 function change_flags(k: Kernel, pfn: pfn_t, clear: number, set: number): void {
   const m = section_map(k.mm, pfn);
@@ -85,14 +83,14 @@ export function swap_writepage(k: Kernel, pfn: pfn_t): void {
   __count_vm_events(k, PSWPOUT, 1);
   folio_start_writeback(k, pfn);
   folio_unlock(k, pfn);
-  submit_bio(k, si.disk!, REQ_OP_WRITE | REQ_SWAP, offset * PAGE_SECTORS, PAGE_SECTORS, pfn, end_swap_bio_write, 0);
+  submit_bio(k, si.disk!, REQ_OP_WRITE | REQ_SWAP, offset * PAGE_SECTORS, pfn, end_swap_bio_write);
 }
 
 /** Reads a page of the swap cache. Context: locked, not up to date; unlocked once it is read. */
 export function swap_readpage(k: Kernel, pfn: pfn_t): void {
   const disk = page_swap_info(k, pfn).disk!;
   __count_vm_events(k, PSWPIN, 1);
-  submit_bio(k, disk, REQ_OP_READ, swap_page_sector(k, pfn), PAGE_SECTORS, pfn, end_swap_bio_read, 0);
+  submit_bio(k, disk, REQ_OP_READ, swap_page_sector(k, pfn), pfn, end_swap_bio_read);
 }
 
 /** Whether a write of this page of the swap cache would have to wait for others to end. */

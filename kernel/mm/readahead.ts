@@ -3,7 +3,15 @@
 //
 // Left out: large folios, congested devices, what a device's own limit would add to a large request.
 
-import { type bio_end_io, PAGE_SECTORS_SHIFT, REQ_OP_READ, REQ_RAHEAD, submit_bio } from '../drivers/block/disk.ts';
+import {
+  type bio_end_io,
+  blk_finish_plug,
+  blk_start_plug,
+  PAGE_SECTORS,
+  REQ_OP_READ,
+  REQ_RAHEAD,
+  submit_bio,
+} from '../drivers/block/blk.ts';
 import { __GFP_COMP, __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { PG_error, PG_readahead, PG_uptodate } from '../include/page_flags.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
@@ -27,8 +35,8 @@ export function filemap_read_folio(k: Kernel, mapping: address_space, pfn: pfn_t
   const index = folio_index(section_map(k.mm, pfn), page_index(pfn));
   folio_clear(k, pfn, PG_error);
   const opf = ahead ? REQ_OP_READ | REQ_RAHEAD : REQ_OP_READ;
-  const at = sector + index * 2 ** PAGE_SECTORS_SHIFT;
-  submit_bio(k, disk, opf, at, 1 << PAGE_SECTORS_SHIFT, pfn, end_read, 0);
+  const at = sector + index * PAGE_SECTORS;
+  submit_bio(k, disk, opf, at, pfn, end_read);
 }
 
 /** A new page of the cache, locked, with a reference. @returns -1: no memory, or another was faster */
@@ -50,14 +58,16 @@ function* page_cache_ra_unbounded(
 ): Sleeping<void> {
   const gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
   const end = Math.min(start + nr, last_index(mapping.host) + 1);
+  const plug = blk_start_plug(k);
   for (let index = start; index < end; index++) {
     if (mapping.i_pages.page(index) >= 0) continue;
     const pfn = yield* filemap_create_folio(k, mapping, index, gfp);
-    if (pfn < 0) return;
+    if (pfn < 0) break;
     if (index === start + nr - lookahead) folio_set(k, pfn, PG_readahead);
     filemap_read_folio(k, mapping, pfn, true);
     folio_put(k, pfn);
   }
+  blk_finish_plug(k, plug);
 }
 
 function get_init_ra_size(size: number, max: number): number {

@@ -4,7 +4,7 @@
 // Left out: large folios, demotion, buffers, pinned pages, cgroup v1's wait for writeback.
 // Differs from Linux: pages are in an array, the first one to be looked at first.
 
-import { blk_queue_full, blk_wait_for_tag } from '../drivers/block/disk.ts';
+import { blk_queue_full, blk_wait_for_tag } from '../drivers/block/blk.ts';
 import { __GFP_FS, __GFP_IO } from '../include/gfp_types.ts';
 import { VM_EXEC, VM_LOCKED } from '../include/mm.ts';
 import { PG_FLAGS, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';

@@ -1,6 +1,7 @@
 // The LRU lists of a node, scanned from their ends (Linux: mm/vmscan.c shrink_lruvec(), shrink_list(),
 // shrink_inactive_list(), shrink_active_list()): inactive pages are reclaimed, active ones grow inactive.
 
+import { blk_finish_plug, blk_start_plug } from '../drivers/block/blk.ts';
 import { __GFP_FS, __GFP_IO } from '../include/gfp_types.ts';
 import { VM_EXEC } from '../include/mm.ts';
 import { PG_FLAGS } from '../include/mm_types.ts';
@@ -220,6 +221,7 @@ export function* shrink_lruvec(k: Kernel, lruvec: Lruvec, sc: scan_control): Sle
   // A first look of someone who needs memory now goes on to the end: others will need some too.
   const proportional_reclaim = sc.target_mem_cgroup === null && !current_is_kswapd(k) && sc.priority === DEF_PRIORITY;
   let nr_reclaimed = 0;
+  const plug = blk_start_plug(k);
   while (nr[LRU_INACTIVE_ANON] !== 0 || nr[LRU_ACTIVE_FILE] !== 0 || nr[LRU_INACTIVE_FILE] !== 0) {
     for (let lru = 0; lru < NR_EVICTABLE_LRU; lru++) {
       if (nr[lru] === 0) continue;
@@ -231,6 +233,7 @@ export function* shrink_lruvec(k: Kernel, lruvec: Lruvec, sc: scan_control): Sle
     if (nr_reclaimed < sc.nr_to_reclaim || proportional_reclaim) continue;
     if (!keep_proportion(nr, targets)) break;
   }
+  blk_finish_plug(k, plug);
   sc.nr_reclaimed += nr_reclaimed;
   yield* age_active_anon(k, lruvec, sc);
 }

@@ -2,8 +2,9 @@
 // __read_swap_cache_async(), swap_vma_readahead(), swap_cluster_readahead()). Where seeks are cheap, pages next to each
 // other in the address space; else pages next to each other on the area.
 //
-// Left out: memory cgroups, plugging, polling for a page that is read alone.
+// Left out: memory cgroups, polling for a page that is read alone.
 
+import { blk_finish_plug, blk_start_plug } from '../drivers/block/blk.ts';
 import { PG_FLAGS } from '../include/mm_types.ts';
 import { PG_locked, PG_readahead, PG_swapbacked } from '../include/page_flags.ts';
 import { MAX_SWAPFILES, SWAP_RA_ORDER_CEILING } from '../include/swap.ts';
@@ -147,10 +148,12 @@ function* swap_cluster_readahead(
   if (pages === 1) return;
   const first = entry_offset - (entry_offset % pages);
   const last = Math.min(first + pages, swp_swap_info(k, entry)!.max) - 1;
+  const plug = blk_start_plug(k);
   for (let offset = Math.max(first, 1); offset <= last; offset++) {
     const pfn = yield* read_swap_cache_async(k, swp_entry(type, offset), gfp, vma, addr, offset !== entry_offset);
     if (pfn >= 0) folio_put(k, pfn);
   }
+  blk_finish_plug(k, plug);
   lru_add_drain(k);
 }
 
@@ -172,6 +175,7 @@ function* swap_vma_readahead(k: Kernel, gfp: gfp_t, vma: vm_area_struct, addr: n
   const table = Math.floor(addr / PMD_SIZE) * PMD_SIZE;
   const start = Math.max(fpfn - left, vma.vm_start / PAGE_SIZE, table / PAGE_SIZE);
   const end = Math.min(fpfn - left + win, vma.vm_end / PAGE_SIZE, (table + PMD_SIZE) / PAGE_SIZE);
+  const plug = blk_start_plug(k);
   for (let page = start; page < end; page++) {
     const at = pt_walk(k, vma.vm_mm, page * PAGE_SIZE);
     if (at < 0) break;
@@ -183,6 +187,7 @@ function* swap_vma_readahead(k: Kernel, gfp: gfp_t, vma: vm_area_struct, addr: n
     const pfn = yield* read_swap_cache_async(k, entry, gfp, vma, addr, page !== fpfn);
     if (pfn >= 0) folio_put(k, pfn);
   }
+  blk_finish_plug(k, plug);
   lru_add_drain(k);
 }
 

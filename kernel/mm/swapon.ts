@@ -3,7 +3,8 @@
 // Left out: areas in files, and so extents; discards; zswap, which Debian has but does not switch on.
 
 import { for_each_possible_cpu } from '../arch/x86/cpu.ts';
-import { type gendisk, lookup_disk, PAGE_SECTORS_SHIFT, REQ_OP_READ, submit_bio_wait } from '../drivers/block/disk.ts';
+import { PAGE_SECTORS_SHIFT, REQ_OP_READ, submit_bio_wait } from '../drivers/block/blk.ts';
+import { type gendisk, lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_KERNEL } from '../include/gfp_types.ts';
 import {
   MAX_SWAP_BADPAGES,
@@ -227,7 +228,7 @@ export function* swapon(k: Kernel, path: string, swap_flags: number): Sleeping<n
 function* read_area(k: Kernel, si: swap_info_struct, disk: gendisk): Sleeping<number> {
   const pfn = yield* alloc_pages_task(k, GFP_KERNEL, 0);
   if (pfn < 0) return -ENOMEM;
-  const error = yield* submit_bio_wait(k, disk, REQ_OP_READ, 0, 1 << PAGE_SECTORS_SHIFT, pfn);
+  const error = yield* submit_bio_wait(k, disk, REQ_OP_READ, 0, pfn);
   const header = error === 0 ? read_swap_header(k, disk, pfn * PAGE_SIZE) : null;
   __free_pages(k, pfn, 0);
   if (error !== 0) return error;

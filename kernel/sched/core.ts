@@ -5,6 +5,7 @@
 // Left out: load balancing but for a CPU that would be idle, cgroups' shares, freezing.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
+import { blk_flush_plug } from '../drivers/block/blk.ts';
 import { TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_RUNNING, TASK_WAKEKILL } from '../include/sched.ts';
 import { EINVAL } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -103,7 +104,11 @@ export function* schedule(k: Kernel): Sleeping<void> {
   schedule_debug(k);
   if (prev.__state !== TASK_RUNNING && signal_pending_state(prev.__state, prev)) prev.__state = TASK_RUNNING;
   if (prev.__state === TASK_RUNNING) prev.nivcsw++;
-  else prev.nvcsw++;
+  else {
+    // Others may wait for that, and he for them.
+    if (prev.plug !== null) blk_flush_plug(k, prev.plug);
+    prev.nvcsw++;
+  }
   sched.switching = SWITCH_SCHEDULE;
   yield;
 }

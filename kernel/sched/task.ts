@@ -2,6 +2,7 @@
 // scheduler has begun, the boot CPU's idle task.
 
 import type { cpuset } from '../cgroup/cpuset.ts';
+import type { blk_plug } from '../drivers/block/blk.ts';
 import { TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { type cpumask_t, NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
@@ -93,6 +94,8 @@ export class task_struct {
   on_rq = false;
   /** Waits for storage. */
   in_iowait = false;
+  /** What it has submitted to disks that do not have it yet; null: nothing is held back. */
+  plug: blk_plug | null = null;
   /** What it has run, in virtual nanoseconds; on its CPU's scale of who comes next. */
   sum_exec_runtime = 0;
   vruntime = 0;

@@ -1,7 +1,8 @@
 // Self tests of swap areas: how they are switched on, who gets which page of them, what counts say, and what goes through
 // the disk.
 
-import { blk_queue_full, disk_inject, REQ_OP_READ, submit_bio } from '../drivers/block/disk.ts';
+import { blk_queue_full, REQ_OP_READ, submit_bio } from '../drivers/block/blk.ts';
+import { disk_inject } from '../drivers/block/disk.ts';
 import { proc_read } from '../fs/proc/root.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { VM_READ, VM_WRITE } from '../include/mm.ts';
@@ -542,7 +543,7 @@ export const swap_suite: Suite = {
       const pfn = anonymous_page(k);
       const done: number[] = [];
       for (let n = 0; n < 1000; n++) {
-        submit_bio(k, disk, REQ_OP_READ, 8 * n, 8, pfn, (_k, _disk, sector) => done.push(sector / 8), 0);
+        submit_bio(k, disk, REQ_OP_READ, 8 * n, pfn, (_k, _disk, sector) => done.push(sector / 8));
       }
       KUNIT_EXPECT_TRUE(test, 'the queue is full', blk_queue_full(disk));
       settle(k);
@@ -553,16 +554,7 @@ export const swap_suite: Suite = {
         done.some((n, at) => n !== at),
       );
       KUNIT_EXPECT_TRUE(test, 'the first ones first', Math.max(...done.slice(0, 100)) < 400);
-      submit_bio(
-        k,
-        disk,
-        REQ_OP_READ,
-        disk.sectors - 7,
-        8,
-        pfn,
-        (_k, _disk, _sector, _pfn, error) => done.push(error),
-        0,
-      );
+      submit_bio(k, disk, REQ_OP_READ, disk.sectors - 7, pfn, (_k, _d, _s, _p, error) => done.push(error));
       KUNIT_EXPECT_EQ(test, 'beyond the end', done.at(-1), -EIO);
       KUNIT_EXPECT_EQ(test, 'log', last_line(k), 'vda: rw=0, sector=31993, nr_sectors = 8 limit=32000');
     }),

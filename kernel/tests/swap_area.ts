@@ -1,6 +1,7 @@
 // Machines with swap areas, and pages to put there, for tests of swap.
 
-import { lookup_disk, REQ_OP_WRITE, submit_bio_wait } from '../drivers/block/disk.ts';
+import { REQ_OP_WRITE, submit_bio_wait } from '../drivers/block/blk.ts';
+import { lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../include/gfp_types.ts';
 import { PG_locked, PG_swapbacked, PG_uptodate } from '../include/page_flags.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
@@ -41,7 +42,7 @@ export function write_header(k: Kernel, path: string, bytes: Uint8Array): void {
   in_task(k, function* () {
     const pfn = __alloc_pages(k, GFP_KERNEL, 0, 0);
     k.hw.ram.write(pfn * PAGE_SIZE, bytes);
-    const error = yield* submit_bio_wait(k, lookup_disk(k, path)!, REQ_OP_WRITE, 0, SECTORS_PER_PAGE, pfn);
+    const error = yield* submit_bio_wait(k, lookup_disk(k, path)!, REQ_OP_WRITE, 0, pfn);
     __free_pages(k, pfn, 0);
     return error;
   });

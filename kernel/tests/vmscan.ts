@@ -263,6 +263,8 @@ export const vmscan_suite: Suite = {
         return found.every((byte, i) => byte === word[i]) ? 0 : 1;
       });
       KUNIT_EXPECT_EQ(test, 'pages with other contents', wrong, 0);
+      // A page that is being read when its last user goes stays in the swap cache.
+      settle(k);
       in_task(k, () => mmput(k, mm));
       settle(k);
       lru_add_drain_all(k);

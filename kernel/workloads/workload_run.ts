@@ -1,7 +1,8 @@
 // A run of workloads: who takes part, what each has done and how it ended. An actor is a task with memory of its own;
 // whatever it writes it knows, and compares when it reads.
 
-import { type gendisk, PAGE_SECTORS_SHIFT } from '../drivers/block/disk.ts';
+import { PAGE_SECTORS_SHIFT } from '../drivers/block/blk.ts';
+import type { gendisk } from '../drivers/block/disk.ts';
 import { VM_NORESERVE, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { SIGKILL } from '../include/sched.ts';
 import { EFAULT, EINTR, EIO, type gfp_t, PAGE_SIZE, type pfn_t } from '../include/types.ts';

@@ -29,8 +29,7 @@ class Driver {
   request(tag: number, command: number, sector: number, address: number, count = 8): void {
     this.set(0x10, sector);
     this.set(0x14, 0);
-    this.set(0x18, address);
-    this.set(0x1c, 0);
+    for (let page = 0; page < count / 8; page++) this.set(0x18, address / 4096 + page);
     this.set(0x20, count);
     this.set(0x24, command | (tag << 8));
   }

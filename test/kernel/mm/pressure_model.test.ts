@@ -38,7 +38,7 @@ const harsh: PressureSpec = {
   cpus: 3,
   swap: [8, 8],
   rotational: false,
-  faults: { read: 50_000, write: 100_000, stall: 20_000 },
+  faults: { read: 200_000, write: 100_000, stall: 20_000 },
   fail_page_alloc: 5,
   cpusets: true,
   switching: true,
