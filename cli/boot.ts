@@ -6,12 +6,14 @@ import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
+import { cgroup_read } from '../kernel/cgroup/memory_files.ts';
 import { proc_read } from '../kernel/fs/proc/root.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { explain_text } from '../kernel/trace/explain_text.ts';
 import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
+import { makeCgroups, parseCgroups } from './cgroup_option.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
 import { configSwitches, parseConfigOption } from './config_option.ts';
 import { type Explanation, explainAll, explainRequest, explanationData, requestNotes } from './explain.ts';
@@ -73,6 +75,13 @@ export const bootCommand: Command = {
         repeatable: true,
       },
       {
+        name: '--cgroup',
+        value: 'PATH[,FILE=VALUE...]',
+        choices: [],
+        help: 'a memory cgroup, made once booted, such as web,memory.max=64M; --workload NAME@PATH runs in it',
+        repeatable: true,
+      },
+      {
         name: '--explain',
         value: 'REQUEST',
         choices: [],
@@ -81,7 +90,7 @@ export const bootCommand: Command = {
       },
       {
         name: '--workload',
-        value: 'NAME|list',
+        value: 'NAME[@CGROUP]|list',
         choices: [],
         help: 'run it once booted, together with others that are given; list names them and says what each shows',
         repeatable: true,
@@ -115,8 +124,8 @@ export const bootCommand: Command = {
       'Names of --sysctl:',
       ...nameLines(sysctlNames),
       'Files of --cat:',
-      '  buddyinfo cmdline meminfo pagetypeinfo vmstat zoneinfo sys/vm/NAME, /sys/kernel/tracing/trace, and with PAGE_OWNER=y',
-      '  /sys/kernel/debug/page_owner. docs/settings.md says what they all do.',
+      '  buddyinfo cmdline meminfo pagetypeinfo vmstat zoneinfo sys/vm/NAME, /sys/kernel/tracing/trace,',
+      '  /sys/fs/cgroup/PATH/memory.FILE, and with PAGE_OWNER=y /sys/kernel/debug/page_owner. docs/settings.md says what they all do.',
       'Exit code 1 if the kernel panics.',
     ],
   },
@@ -130,7 +139,8 @@ export const bootCommand: Command = {
       output.out(workloadList());
       return EXIT_OK;
     }
-    const chosen = parseWorkloads(named);
+    const cgroups = parseCgroups(lists.get('--cgroup') ?? []);
+    const chosen = parseWorkloads(named, cgroups);
     const seed = parseSeed(values.get('--seed'));
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
@@ -152,7 +162,10 @@ export const bootCommand: Command = {
     });
     const { kernel, stopped } = lab;
     const times = values.has('--times') ? timesOf(lab) : null;
-    const problems = stopped === null ? [...switchSwapOn(kernel, swap), ...setSysctls(kernel, sysctls)] : [];
+    const problems =
+      stopped === null
+        ? [...switchSwapOn(kernel, swap), ...setSysctls(kernel, sysctls), ...makeCgroups(kernel, cgroups)]
+        : [];
     const asked = stopped === null ? explainAll(kernel, requests) : null;
     const explanations = asked?.explanations ?? [];
     // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
@@ -240,7 +253,7 @@ const pathOf = (path: string): string => (path.startsWith('/') ? path : `/proc/$
 function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
   const files = new Map<string, string>();
   for (const path of paths) {
-    const text = proc_read(k, path) ?? tracefs_read(k, path);
+    const text = proc_read(k, path) ?? tracefs_read(k, path) ?? cgroup_read(k, path);
     if (text === null) problems.push(`${path}: No such file or directory`);
     else files.set(path, text);
   }

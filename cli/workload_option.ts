@@ -7,6 +7,7 @@ import { pressure_chart } from '../kernel/workloads/chart.ts';
 import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import { disk_pages, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
+import { type CgroupSpec, cgroupsData, cgroupsText, workloadIn } from './cgroup_option.ts';
 import { UsageError } from './command.ts';
 import { nearestName } from './near.ts';
 
@@ -19,11 +20,16 @@ export function workloadList(): string {
   return workloads.map(({ name, shows }) => `${name.padEnd(width)}  ${shows}\n`).join('');
 }
 
-export function parseWorkloads(names: readonly string[]): Workload[] {
+/** @param names such as "fill", or "fill@web" for the cgroup web */
+export function parseWorkloads(names: readonly string[], cgroups: readonly CgroupSpec[]): Workload[] {
   const errors: string[] = [];
-  const chosen = names.flatMap((name) => {
+  const chosen = names.flatMap((text) => {
+    const [name, path] = text.split('@') as [string, string?];
+    if (path !== undefined && !cgroups.some((cgroup) => cgroup.path === path)) {
+      errors.push(`--workload ${text}: there is no --cgroup ${path}`);
+    }
     const workload = workloads.find((one) => one.name === name);
-    if (workload !== undefined) return [workload];
+    if (workload !== undefined) return [path === undefined ? workload : workloadIn(workload, path)];
     const known = workloads.map((one) => one.name);
     const near = nearestName(name, known);
     errors.push(`--workload ${name}: there are ${known.join(', ')}${near === null ? '' : `; did you mean ${near}?`}`);
@@ -92,6 +98,7 @@ function textOf(
   const lines = [
     `workload ${names}, seed ${seed}: ${ended} after ${seconds(time_ns)} s of virtual time`,
     ...tasksText(work),
+    ...cgroupsText(work.k),
     `kswapd reclaimed ${steal_kswapd} of ${scan_kswapd} pages that it scanned, tasks ${steal_direct} of ${scan_direct} in ${allocstall} stalls`,
     `${swap_out} pages swapped out, ${swap_in} in`,
     `all pages looked at ${audit.looks} times: ${problems.length === 0 ? 'each has one owner, and all counters agree' : `${problems.length} problems`}`,
@@ -140,6 +147,7 @@ const dataOf = (
     read,
     note,
   })),
+  ...(work.k.memcg.memcgs.size > 0 ? { cgroups: cgroupsData(work.k) } : {}),
   totals: sampler.totals(),
   zones: sampler.zones,
   samples: sampler.samples,

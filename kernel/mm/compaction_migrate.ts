@@ -6,7 +6,7 @@
 
 import { __GFP_FS } from '../include/gfp_types.ts';
 import { ISOLATE_ASYNC_MIGRATE, ISOLATE_UNEVICTABLE, MIGRATE_ASYNC, MIGRATE_SYNC } from '../include/migrate_mode.ts';
-import { PG_FLAGS, PG_FLAGS_HI, PG_MAPCOUNT, PG_PRIVATE, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_FLAGS, PG_MAPCOUNT, PG_PRIVATE, PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
   MIGRATE_CMA,
@@ -20,7 +20,6 @@ import {
   pageblock_nr_pages,
 } from '../include/mmzone.ts';
 import {
-  NODES_PGSHIFT_HI,
   PG_dirty,
   PG_locked,
   PG_lru,
@@ -49,7 +48,7 @@ import {
 } from './compaction_skip.ts';
 import { free_area_rotate, get_page_from_free_area, next_free_page, nr_free } from './free_list.ts';
 import { node_reclaim_state, VMSCAN_THROTTLE_ISOLATED } from './kswapd_state.ts';
-import { lruvec_del_folio } from './lruvec.ts';
+import { lruvec_del_folio, lruvec_of } from './lruvec.ts';
 import { count_isolated, putback_movable_pages } from './migrate.ts';
 import { has_file_mapping } from './migrate_folio.ts';
 import type { PgData } from './mmzone.ts';
@@ -175,7 +174,7 @@ function scan_block(k: Kernel, cc: compact_control, s: block_scan): boolean {
       }
       m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~(1 << PG_lru);
       m[i + PG_REFCOUNT] = m[i + PG_REFCOUNT]! + 1;
-      lruvec_del_folio(k, k.lru.lruvecs[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, low_pfn);
+      lruvec_del_folio(k, lruvec_of(k, m, i), low_pfn);
       count_isolated(k, low_pfn, 1);
       isolated = true;
     }

@@ -19,6 +19,7 @@ import { trace_writeback_dirty_folio } from '../trace/events/writeback.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT } from './anon_vma.ts';
 import { folio_get, folio_set } from './folio.ts';
 import { folio_end_writeback, folio_start_writeback } from './folio_lock.ts';
+import { mod_lruvec_folio_state } from './lruvec.ts';
 import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, page_to_nid, page_zone, section_map } from './page.ts';
 import { page_mkclean } from './rmap.ts';
@@ -123,7 +124,7 @@ export function filemap_add_folio(k: Kernel, mapping: address_space, pfn: pfn_t,
   m[i + PG_INDEX_HI] = (index / TWO_32) | 0;
   i_pages.store_page(index, pfn);
   mapping.nrpages++;
-  __mod_node_page_state(k, k.node_data[page_to_nid(k, pfn)]!, NR_FILE_PAGES, 1);
+  mod_lruvec_folio_state(k, m, i, NR_FILE_PAGES, 1);
   if (shadow >= 0) workingset_refault(k, pfn, shadow);
   folio_add_lru(k, pfn);
   return 0;
@@ -145,14 +146,14 @@ export function __filemap_remove_folio(k: Kernel, pfn: pfn_t, shadow: number): v
   mapping.nrpages--;
   m[i + PG_MAPPING] = 0;
   m[i + PG_MAPPING_HI] = 0;
-  __mod_node_page_state(k, k.node_data[page_to_nid(k, pfn)]!, NR_FILE_PAGES, -1);
+  mod_lruvec_folio_state(k, m, i, NR_FILE_PAGES, -1);
 }
 
 // ---- dirty pages
 
 /** One dirty page more, or less. */
 function account(k: Kernel, pfn: pfn_t, delta: number): void {
-  __mod_node_page_state(k, k.node_data[page_to_nid(k, pfn)]!, NR_FILE_DIRTY, delta);
+  mod_lruvec_folio_state(k, section_map(k.mm, pfn), page_index(pfn), NR_FILE_DIRTY, delta);
   __mod_zone_page_state(k, page_zone(k, pfn), NR_ZONE_WRITE_PENDING, delta);
 }
 

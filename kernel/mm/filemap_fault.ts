@@ -25,6 +25,7 @@ import { balance_dirty_pages_ratelimited } from './balance_dirty.ts';
 import { type file, filemap_get_folio, folio_mark_dirty, last_index, page_file_mapping } from './filemap.ts';
 import { folio_get, folio_set, folio_test } from './folio.ts';
 import { folio_lock, folio_unlock, folio_wait_locked } from './folio_lock.ts';
+import { count_memcg_event_mm } from './memcg_stat.ts';
 import { alloc_user_page, copy_page, map_new_page, pte_same } from './memory.ts';
 import { mlock_vma_page } from './mlock.ts';
 import type { vm_area_struct } from './mm_struct.ts';
@@ -64,6 +65,7 @@ function* filemap_fault(k: Kernel, vma: vm_area_struct, f: file, index: number):
   let pfn = filemap_get_folio(k, mapping, index);
   if (pfn < 0) {
     __count_vm_events(k, PGMAJFAULT, 1);
+    count_memcg_event_mm(k, vma.vm_mm, PGMAJFAULT);
     yield* sync_readahead(k, vma, f, index);
   } else if ((vma.vm_flags & VM_RAND_READ) === 0) {
     if (f.ra.mmap_miss > 0) f.ra.mmap_miss--;

@@ -26,6 +26,7 @@ import {
 import { trace_folio_wait_writeback } from '../trace/events/writeback.ts';
 import { folio_index, page_file_mapping } from './filemap.ts';
 import { folio_get, folio_set, folio_test } from './folio.ts';
+import { mod_lruvec_folio_state } from './lruvec.ts';
 import { page_index, page_to_nid, page_zone, section_map } from './page.ts';
 import { folio_put, folio_rotate_reclaimable } from './swap.ts';
 import { acct_reclaim_writeback } from './throttle.ts';
@@ -128,7 +129,7 @@ export function folio_start_writeback(k: Kernel, pfn: pfn_t): void {
   const flags = m[i]!;
   m[i] = flags | (1 << PG_writeback);
   if ((flags & (1 << PG_writeback)) !== 0) return;
-  __mod_node_page_state(k, k.node_data[page_to_nid(k, pfn)]!, NR_WRITEBACK, 1);
+  mod_lruvec_folio_state(k, m, page_index(pfn), NR_WRITEBACK, 1);
   __mod_zone_page_state(k, page_zone(k, pfn), NR_ZONE_WRITE_PENDING, 1);
 }
 
@@ -144,7 +145,7 @@ export function folio_end_writeback(k: Kernel, pfn: pfn_t): void {
   const flags = m[i]!;
   m[i] = flags & ~(1 << PG_writeback);
   const pgdat = k.node_data[page_to_nid(k, pfn)]!;
-  __mod_node_page_state(k, pgdat, NR_WRITEBACK, -1);
+  mod_lruvec_folio_state(k, m, page_index(pfn), NR_WRITEBACK, -1);
   __mod_zone_page_state(k, page_zone(k, pfn), NR_ZONE_WRITE_PENDING, -1);
   __mod_node_page_state(k, pgdat, NR_WRITTEN, 1);
   if ((flags & (1 << PG_waiters)) !== 0) folio_wake_bit(k, pfn, PG_writeback);

@@ -4,13 +4,14 @@
 // Left out: giving the lock up after every SWAP_CLUSTER_MAX pages, and trylock failing: no one else could take it.
 // Differs from Linux: the list is an array.
 
-import { PG_INDEX } from '../include/mm_types.ts';
+import { PG_INDEX, PG_MEMCG_DATA } from '../include/mm_types.ts';
 import { MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from '../include/mmzone.ts';
 import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_free_batched } from '../trace/events/kmem.ts';
 import { FPI_NONE, free_one_page } from './buddy.ts';
+import { mem_cgroup_uncharge } from './memcg_folio.ts';
 import { page_index, page_zone, section_map } from './page.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
@@ -27,9 +28,14 @@ function prepare(k: Kernel, pfn: pfn_t): boolean {
   return false;
 }
 
-/** The same for pages[0 .. nr - 1], the last one first. */
+/** The same for pages[0 .. nr - 1], which may be charged to memory cgroups; the last one first. */
 export function free_unref_pages(k: Kernel, pages: Int32Array, nr: number): void {
   if (k.page_alloc.static_keys !== 0) {
+    for (let at = 0; at < nr; at++) {
+      const m = section_map(k.mm, pages[at]!);
+      const i = page_index(pages[at]!);
+      if (m[i + PG_MEMCG_DATA] !== 0) mem_cgroup_uncharge(k, m, i);
+    }
     free_unref_page_list(k, Array.from(pages.subarray(0, nr)).reverse());
     return;
   }

@@ -1,10 +1,12 @@
 // The lists that pages wait on to be reclaimed (Linux: struct lruvec, include/linux/mm_inline.h lruvec_add_folio() and
-// kin; mm/mmzone.c lruvec_init()): five rings through struct page, their heads in pg_data_t.
+// kin; mm/mmzone.c lruvec_init()): five rings through struct page, their heads in pg_data_t or, of a memory cgroup, in a
+// page of its own on the node (struct mem_cgroup_per_node).
 //
 // How many pages each list has is kept by zone, exactly, as struct mem_cgroup_per_node has it; the counters of node and
 // zone that go with it lag behind by what CPUs hold in their diffs.
 //
-// Left out: large folios, the multi-generational LRU, a lruvec for each memory cgroup.
+// Left out: large folios, the multi-generational LRU. Differs from Linux: the root cgroup's lists are those in pg_data_t;
+// what a cgroup counts is added to those above it at once, and not when somebody asks.
 
 import {
   PG_FLAGS,
@@ -13,6 +15,8 @@ import {
   PG_LRU_NEXT_HI,
   PG_LRU_PREV,
   PG_LRU_PREV_HI,
+  PG_MEMCG_DATA,
+  PG_MEMCG_DATA_HI,
   VMEMMAP_HI,
 } from '../include/mm_types.ts';
 import {
@@ -22,6 +26,7 @@ import {
   lruvec as layout,
   MAX_NR_ZONES,
   NR_LRU_LISTS,
+  NR_VM_NODE_STAT_ITEMS,
   NR_ZONE_INACTIVE_ANON,
   PFN_SECTION_SHIFT,
   pglist_data,
@@ -35,7 +40,7 @@ import {
   ZONES_PGSHIFT_HI,
 } from '../include/page_flags.ts';
 import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
-import { PAGE_OFFSET_HI, type pfn_t } from '../include/types.ts';
+import { PAGE_OFFSET_HI, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { mem_cgroup } from './memcontrol.ts';
 import { type PgData, read64, write64 } from './mmzone.ts';
@@ -51,19 +56,36 @@ const NONRESIDENT_AGE = layout.offset.nonresident_age >> 2;
 const REFAULTS = layout.offset.refaults >> 2;
 const FLAGS = layout.offset.flags >> 2;
 
+const NO_STATS = new Float64Array(0);
+
 export class Lruvec implements ListOwner {
   readonly pgdat: PgData;
+  /** Whose pages; null: those of the root cgroup, which are all that belong to no other. */
+  readonly memcg: mem_cgroup | null;
+  /** parent_lruvec(): that of the cgroup above, on the same node. */
+  readonly parent: Lruvec | null;
+  /** Of the cgroup and those below it, by node_stat_item. Those of the root are the node's. */
+  readonly stats: Float64Array;
   readonly view: Int32Array;
   readonly pointer_lo: number;
   readonly pointer_hi: number;
   /** Pages on the lists, at zone * NR_LRU_LISTS + lru. */
   readonly lru_zone_size = new Int32Array(MAX_NR_ZONES * NR_LRU_LISTS);
 
-  constructor(pgdat: PgData) {
-    const at = pgdat.base + (pglist_data.offset.__lruvec >> 2);
-    const pa = pgdat.pa + pglist_data.offset.__lruvec;
+  /** @param at the words of RAM where it is, at physical address `pa` */
+  constructor(
+    pgdat: PgData,
+    memcg: mem_cgroup | null,
+    parent: Lruvec | null,
+    words: Int32Array,
+    at: number,
+    pa: phys_addr_t,
+  ) {
     this.pgdat = pgdat;
-    this.view = pgdat.words.subarray(at, at + (layout.size >> 2));
+    this.memcg = memcg;
+    this.parent = parent;
+    this.stats = memcg === null ? NO_STATS : new Float64Array(NR_VM_NODE_STAT_ITEMS);
+    this.view = words.subarray(at, at + (layout.size >> 2));
     this.pointer_lo = pa | 0;
     this.pointer_hi = (PAGE_OFFSET_HI + Math.floor(pa / 2 ** 32)) | 0;
     for (let lru = 0; lru < NR_LRU_LISTS; lru++) {
@@ -108,24 +130,52 @@ export class Lruvec implements ListOwner {
 }
 
 export class LruState {
-  /** By node. */
+  /** By node: those of the root cgroup. */
   readonly lruvecs: Lruvec[] = [];
 }
 
 /** Of a node that boot has just found: all lists empty. */
 export function lruvec_init(k: Kernel, pgdat: PgData): void {
-  k.lru.lruvecs[pgdat.node_id] = new Lruvec(pgdat);
+  const offset = pglist_data.offset.__lruvec;
+  const lruvec = new Lruvec(pgdat, null, null, pgdat.words, pgdat.base + (offset >> 2), pgdat.pa + offset);
+  k.lru.lruvecs[pgdat.node_id] = lruvec;
+  k.memcg.root_mem_cgroup.lruvecs[pgdat.node_id] = lruvec;
 }
 
-export const folio_lruvec = (k: Kernel, pfn: pfn_t): Lruvec =>
-  k.lru.lruvecs[section_map(k.mm, pfn)[page_index(pfn) + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!;
+/** Where the page of these words belongs. */
+export function lruvec_of(k: Kernel, m: Int32Array, i: number): Lruvec {
+  const nid = m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI;
+  const memcg_data = m[i + PG_MEMCG_DATA]!;
+  if (memcg_data === 0) return k.lru.lruvecs[nid]!;
+  return (k.memcg.find(memcg_data, m[i + PG_MEMCG_DATA_HI]!) ?? k.memcg.root_mem_cgroup).lruvecs[nid]!;
+}
 
-/** A counter of enum node_stat_item, of the lruvec's own pages. */
-export const lruvec_page_state = (lruvec: Lruvec, item: number): number => node_page_state_pages(lruvec.pgdat, item);
+export const folio_lruvec = (k: Kernel, pfn: pfn_t): Lruvec => lruvec_of(k, section_map(k.mm, pfn), page_index(pfn));
 
-/** Differs from Linux: a memory cgroup has no lists of its own. */
-export const mem_cgroup_lruvec = (k: Kernel, _memcg: mem_cgroup | null, pgdat: PgData): Lruvec =>
-  k.lru.lruvecs[pgdat.node_id]!;
+/** A counter of enum node_stat_item, of the cgroup's pages on the node and of those below it. */
+export const lruvec_page_state = ({ memcg, stats, pgdat }: Lruvec, item: number): number =>
+  memcg === null ? node_page_state_pages(pgdat, item) : stats[item]!;
+
+/** @param memcg null: the root */
+export const mem_cgroup_lruvec = (k: Kernel, memcg: mem_cgroup | null, pgdat: PgData): Lruvec =>
+  memcg === null ? k.lru.lruvecs[pgdat.node_id]! : memcg.lruvecs[pgdat.node_id]!;
+
+/** __mod_memcg_lruvec_state(): what the cgroup and those above count. */
+export function mod_memcg_lruvec_state(lruvec: Lruvec, item: number, delta: number): void {
+  for (let at = lruvec; at.memcg !== null; at = at.parent!) at.stats[item]! += delta;
+}
+
+/** The node's counter, and those of the lruvec's cgroup and of the ones above. */
+export function __mod_lruvec_state(k: Kernel, lruvec: Lruvec, item: number, delta: number): void {
+  __mod_node_page_state(k, lruvec.pgdat, item, delta);
+  if (lruvec.memcg !== null) mod_memcg_lruvec_state(lruvec, item, delta);
+}
+
+/** __lruvec_stat_mod_folio(): the same of where a page belongs. */
+export function mod_lruvec_folio_state(k: Kernel, m: Int32Array, i: number, item: number, delta: number): void {
+  __mod_node_page_state(k, k.node_data[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, item, delta);
+  if (m[i + PG_MEMCG_DATA] !== 0) mod_memcg_lruvec_state(lruvec_of(k, m, i), item, delta);
+}
 
 /** The list that a page with these flags belongs on. */
 export const folio_lru_list = (flags: number): number =>
@@ -135,6 +185,7 @@ export const folio_lru_list = (flags: number): number =>
 
 export function update_lru_size(k: Kernel, lruvec: Lruvec, lru: number, zid: number, nr_pages: number): void {
   __mod_node_page_state(k, lruvec.pgdat, lru, nr_pages);
+  if (lruvec.memcg !== null) mod_memcg_lruvec_state(lruvec, lru, nr_pages);
   __mod_zone_page_state(k, lruvec.pgdat.node_zones[zid]!, NR_ZONE_INACTIVE_ANON + lru, nr_pages);
   const at = zid * NR_LRU_LISTS + lru;
   lruvec.lru_zone_size[at] = lruvec.lru_zone_size[at]! + nr_pages;
@@ -146,6 +197,14 @@ export function lruvec_lru_size(lruvec: Lruvec, lru: number, zone_idx: number): 
   for (let zid = 0; zid <= zone_idx && zid < MAX_NR_ZONES; zid++) {
     size += lruvec.lru_zone_size[zid * NR_LRU_LISTS + lru]!;
   }
+  return size;
+}
+
+/** Pages on a list, with those of cgroups below. */
+export function lruvec_tree_size(k: Kernel, lruvec: Lruvec, lru: number): number {
+  if (lruvec.memcg !== null) return lruvec.stats[lru]!;
+  let size = lruvec_lru_size(lruvec, lru, MAX_NR_ZONES - 1);
+  for (const { lruvecs } of k.memcg.root_mem_cgroup.children) size += lruvecs[lruvec.pgdat.node_id]!.stats[lru]!;
   return size;
 }
 

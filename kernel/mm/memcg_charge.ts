@@ -1,8 +1,8 @@
 // Charging pages to a memory cgroup (Linux: mm/memcontrol.c try_charge_memcg(), consume_stock(), refill_stock(),
 // drain_all_stock()): batches of them, of which each CPU keeps a stock for the cgroup that it charged last.
 //
-// Reclaim and the OOM killer are calls through k.page_alloc.reclaim. Left out: swap's counter, memory.high, charges that
-// are moved with tasks. Differs from Linux: other CPUs' stocks are drained at once, not by work that they do later.
+// Reclaim and the OOM killer are calls through k.page_alloc.reclaim. Left out: charges that are moved with tasks; cgroup
+// v1's counter of memory and swap. Differs from Linux: other CPUs' stocks are drained at once, not by work that they do later.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import {
@@ -19,6 +19,7 @@ import { mutex_lock_killable, mutex_unlock } from '../sched/mutex.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
 import { PF_EXITING, PF_MEMALLOC } from '../sched/task.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
+import { mem_cgroup_handle_over_high, note_over_high } from './memcg_high.ts';
 import type { mem_cgroup, memcg_stock_pcp, memory_events } from './memcontrol.ts';
 import {
   type page_counter,
@@ -27,7 +28,8 @@ import {
   page_counter_uncharge,
 } from './page_counter.ts';
 
-const MEMCG_CHARGE_BATCH = 64;
+/** Pages that are charged at a time. */
+export const MEMCG_CHARGE_BATCH = 64;
 
 function stock_of(k: Kernel, cpu: number): memcg_stock_pcp {
   const { stock } = k.memcg;
@@ -183,5 +185,9 @@ export function* try_charge_memcg(k: Kernel, memcg: mem_cgroup, gfp: gfp_t, nr_p
     return 0;
   }
   if (batch > nr_pages) refill_stock(k, memcg, batch - nr_pages);
+  note_over_high(k, memcg, batch);
+  const { memcg_nr_pages_over_high, flags } = k.current;
+  const may_wait = (flags & PF_MEMALLOC) === 0 && (gfp & __GFP_DIRECT_RECLAIM) !== 0;
+  if (memcg_nr_pages_over_high > MEMCG_CHARGE_BATCH && may_wait) yield* mem_cgroup_handle_over_high(k, gfp);
   return 0;
 }

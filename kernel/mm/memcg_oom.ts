@@ -2,7 +2,7 @@
 // mem_cgroup_get_oom_group(), mem_cgroup_print_oom_context(), mem_cgroup_print_oom_meminfo(), memory_stat_format(),
 // memory_oom_group_write()).
 //
-// Left out: limits of swap, of which there are none here; cgroup v1's oom_control.
+// Left out: cgroup v1's counter of memory and swap, and its oom_control.
 
 import { EINVAL, PAGE_SHIFT } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -17,9 +17,9 @@ import { PAGE_COUNTER_MAX } from './page_counter.ts';
 /** In KiB, as the 64-bit number that Linux has. */
 const K = (pages: number): bigint => BigInt(pages) << BigInt(PAGE_SHIFT - 10);
 
-/** What the cgroup could have at most: its limit, and all of swap. */
-export const mem_cgroup_get_max = (k: Kernel, memcg: mem_cgroup): number =>
-  memcg.memory.max + Math.min(PAGE_COUNTER_MAX, k.swap.total_swap_pages);
+/** What the cgroup could have at most: its limit, and what it may have of swap. */
+export const mem_cgroup_get_max = (k: Kernel, { memory, swap }: mem_cgroup): number =>
+  memory.max + (k.vmscan.swappiness === 0 ? 0 : Math.min(swap.max, k.swap.total_swap_pages));
 
 /** The tasks of a cgroup and of those below it. @param fn returns whether to stop */
 export function mem_cgroup_scan_tasks(memcg: mem_cgroup, fn: (task: task_struct) => boolean): boolean {
@@ -46,12 +46,11 @@ export const mem_cgroup_print_oom_context = (k: Kernel, memcg: mem_cgroup | null
 
 /** Context: oom_lock is held. */
 export function mem_cgroup_print_oom_meminfo(k: Kernel, memcg: mem_cgroup): void {
-  const { memory, kmem } = memcg;
+  const { memory, swap, kmem } = memcg;
   const line = (name: string, usage: number, limit: number, failcnt: number): void =>
     pr_info(k, `${name}: usage ${K(usage)}kB, limit ${K(limit)}kB, failcnt ${failcnt}`);
   line('memory', memory.usage, memory.max, memory.failcnt);
-  // What is in swap is charged to no cgroup.
-  if (k.memcg.on_dfl) line('swap', 0, PAGE_COUNTER_MAX, 0);
+  if (k.memcg.on_dfl) line('swap', swap.usage, swap.max, swap.failcnt);
   else {
     line('memory+swap', memory.usage, PAGE_COUNTER_MAX, 0);
     line('kmem', kmem.usage, kmem.max, kmem.failcnt);

@@ -4,7 +4,7 @@
 // Whoever sleeps looks again at the entry that he found. Left out: huge pages, userfaultfd, NUMA hinting faults.
 // Differs from Linux: mmap_lock is kept while a fault waits for storage.
 
-import { __GFP_ZERO, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { __GFP_ZERO, GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from '../include/gfp_types.ts';
 import {
   FAULT_FLAG_WRITE,
   MM_ANONPAGES,
@@ -28,7 +28,8 @@ import { anon_vma_prepare, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { do_fault, wp_page_shared } from './filemap_fault.ts';
 import { folio_get, folio_set } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
-import { count_memcg_event } from './memcg_stat.ts';
+import { mem_cgroup_charge, memcg_enabled } from './memcg_folio.ts';
+import { count_memcg_event_mm } from './memcg_stat.ts';
 import { vma_alloc_folio } from './mempolicy.ts';
 import { mlock_vma_page, munlock_vma_page } from './mlock.ts';
 import { type mm_struct, type vm_area_struct, vma_lookup } from './mm_struct.ts';
@@ -78,9 +79,14 @@ export const vm_normal_page = (lo: number, hi: number): pfn_t => ((lo & PTE_SPEC
 /** Whether what it reads may be what the OOM killer's reaper has left. */
 const check_stable_address_space = (mm: mm_struct): number => ((mm.flags & MMF_UNSTABLE) !== 0 ? VM_FAULT_SIGBUS : 0);
 
-/** A page for the task's own contents. @returns -1: no memory */
-export const alloc_user_page = (k: Kernel, vma: vm_area_struct, address: number, zero: boolean): Sleeping<pfn_t> =>
-  vma_alloc_folio(k, zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE, linear_page_index(vma, address));
+/** A page for the task's own contents, charged to its memory cgroup. @returns -1: no memory, or no more for that */
+export function* alloc_user_page(k: Kernel, vma: vm_area_struct, address: number, zero: boolean): Sleeping<pfn_t> {
+  const gfp = zero ? GFP_HIGHUSER_MOVABLE | __GFP_ZERO : GFP_HIGHUSER_MOVABLE;
+  const pfn = yield* vma_alloc_folio(k, gfp, linear_page_index(vma, address));
+  if (pfn < 0 || !memcg_enabled(k) || (yield* mem_cgroup_charge(k, pfn, vma.vm_mm, GFP_KERNEL)) === 0) return pfn;
+  folio_put(k, pfn);
+  return -1;
+}
 
 /** copy_user_highpage(). */
 export function copy_page(k: Kernel, to: pfn_t, from: pfn_t): void {
@@ -217,7 +223,7 @@ export function* handle_mm_fault(k: Kernel, vma: vm_area_struct, address: number
   const mm = vma.vm_mm;
   const page = round_down(address, PAGE_SIZE);
   __count_vm_events(k, PGFAULT, 1);
-  count_memcg_event(k, 'pgfault');
+  count_memcg_event_mm(k, mm, PGFAULT);
   let at = pt_walk(k, mm, page);
   if (at < 0) {
     if (!(yield* pte_alloc(k, mm, page))) return VM_FAULT_OOM;

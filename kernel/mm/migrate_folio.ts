@@ -1,7 +1,7 @@
 // One page's contents and state become another's (Linux: mm/migrate.c move_to_new_folio(), migrate_folio(),
 // folio_migrate_mapping(), folio_migrate_flags()).
 //
-// Left out: large folios, buffers, movable pages of drivers, memory cgroups, KSM, memory tiers.
+// Left out: large folios, buffers, movable pages of drivers, KSM, memory tiers.
 
 import { MIGRATEPAGE_SUCCESS } from '../include/migrate_mode.ts';
 import {
@@ -39,6 +39,9 @@ import { EAGAIN, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG_ON } from '../lib/bug.ts';
 import { type address_space, folio_index, page_file_mapping } from './filemap.ts';
+import { __mod_lruvec_state, mem_cgroup_lruvec } from './lruvec.ts';
+import { folio_memcg, mem_cgroup_migrate } from './memcg_folio.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import { copy_page } from './memory.ts';
 import { page_index, page_to_nid, page_zone, section_map } from './page.ts';
 import { folio_copy_owner } from './page_owner.ts';
@@ -46,7 +49,7 @@ import { PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { swap_cache_store } from './swap_shadow.ts';
 import { folio_swap_entry, folio_test_swapcache, page_swap_info } from './swap_state.ts';
 import { swp_offset } from './swapops.ts';
-import { __mod_node_page_state, __mod_zone_page_state } from './vmstat.ts';
+import { __mod_zone_page_state } from './vmstat.ts';
 
 /** What goes along as it is. PG_owner_priv_1 is also PG_checked, PG_mappedtodisk also PG_anon_exclusive. */
 const COPIED =
@@ -84,17 +87,25 @@ function replace_in_cache(k: Kernel, dst: pfn_t, src: pfn_t, mapping: address_sp
   to[d + PG_REFCOUNT] = to[d + PG_REFCOUNT]! + 1;
   from[s + PG_REFCOUNT] = from[s + PG_REFCOUNT]! - 1;
   if (page_zone(k, src) === page_zone(k, dst)) return;
-  count_in_cache(k, src, mapping, dirty !== 0, -1);
-  count_in_cache(k, dst, mapping, dirty !== 0, 1);
+  const memcg = folio_memcg(k, from, s);
+  count_in_cache(k, src, memcg, mapping, dirty !== 0, -1);
+  count_in_cache(k, dst, memcg, mapping, dirty !== 0, 1);
 }
 
 /** Where a page counts as one of a cache. */
-function count_in_cache(k: Kernel, pfn: pfn_t, mapping: address_space | null, dirty: boolean, delta: number): void {
-  const pgdat = k.node_data[page_to_nid(k, pfn)]!;
-  __mod_node_page_state(k, pgdat, NR_FILE_PAGES, delta);
-  if (mapping === null) __mod_node_page_state(k, pgdat, NR_SWAPCACHE, delta);
+function count_in_cache(
+  k: Kernel,
+  pfn: pfn_t,
+  memcg: mem_cgroup | null,
+  mapping: address_space | null,
+  dirty: boolean,
+  delta: number,
+): void {
+  const lruvec = mem_cgroup_lruvec(k, memcg, k.node_data[page_to_nid(k, pfn)]!);
+  __mod_lruvec_state(k, lruvec, NR_FILE_PAGES, delta);
+  if (mapping === null) __mod_lruvec_state(k, lruvec, NR_SWAPCACHE, delta);
   else if (dirty) {
-    __mod_node_page_state(k, pgdat, NR_FILE_DIRTY, delta);
+    __mod_lruvec_state(k, lruvec, NR_FILE_DIRTY, delta);
     __mod_zone_page_state(k, page_zone(k, pfn), NR_ZONE_WRITE_PENDING, delta);
   }
 }
@@ -135,6 +146,7 @@ function folio_migrate_flags(k: Kernel, dst: pfn_t, src: pfn_t): void {
   from[s + PG_PRIVATE] = 0;
   from[s + PG_PRIVATE_HI] = 0;
   if ((k.page_alloc.static_keys & KEY_PAGE_OWNER) !== 0) folio_copy_owner(k, dst, src);
+  mem_cgroup_migrate(k, dst, src);
 }
 
 /**

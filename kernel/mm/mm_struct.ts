@@ -6,6 +6,7 @@
 import { NR_MM_COUNTERS, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import type { phys_addr_t } from '../include/types.ts';
 import { rw_semaphore } from '../locking/rwsem.ts';
+import type { task_struct } from '../sched/task.ts';
 import type { anon_vma, anon_vma_chain } from './anon_vma.ts';
 import type { file } from './filemap.ts';
 import type { mmu_gather } from './mmu_gather.ts';
@@ -66,6 +67,8 @@ export class mm_struct {
   readonly mmap_lock = new rw_semaphore();
   /** MMF_*. */
   flags = 0;
+  /** Whose memory cgroup pays for it. */
+  owner: task_struct | null = null;
   /** Tasks that use it. Linux: mm_users. */
   mm_users = 1;
   /** In order of address. */

@@ -293,7 +293,11 @@ export function* mmput(k: Kernel, mm: mm_struct): Sleeping<void> {
 function* exit_mm(k: Kernel): Sleeping<void> {
   const { mm } = k.current;
   k.current.mm = null;
-  if (mm !== null) yield* mmput(k, mm);
+  if (mm !== null) {
+    // mm_update_next_owner()
+    if (mm.owner === k.current && mm.mm_users > 1) mm.owner = [...k.sched.tasks].find((task) => task.mm === mm) ?? null;
+    yield* mmput(k, mm);
+  }
   // exit_oom_victim()
   k.current.memdie = false;
 }
@@ -319,6 +323,7 @@ export function start_process(
 ): task_struct {
   const task = copy_process(k, comm, body, options);
   task.mm = mm;
+  mm.owner = task;
   task.exit_work.push(exit_mm);
   wake_up_new_task(k, task);
   return task;

@@ -20,6 +20,7 @@ import type { Sleeping } from '../sched/sleeping.ts';
 import { type address_space, type file, filemap_add_folio, folio_index, last_index } from './filemap.ts';
 import { folio_clear, folio_set } from './folio.ts';
 import { folio_unlock } from './folio_lock.ts';
+import { mem_cgroup_charge, memcg_enabled } from './memcg_folio.ts';
 import { alloc_pages_task } from './mempolicy.ts';
 import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
@@ -43,6 +44,10 @@ export function filemap_read_folio(k: Kernel, mapping: address_space, pfn: pfn_t
 export function* filemap_create_folio(k: Kernel, mapping: address_space, index: number, gfp: number): Sleeping<pfn_t> {
   const pfn = yield* alloc_pages_task(k, gfp | __GFP_COMP, 0);
   if (pfn < 0) return -1;
+  if (memcg_enabled(k) && (yield* mem_cgroup_charge(k, pfn, null, gfp)) < 0) {
+    folio_put(k, pfn);
+    return -1;
+  }
   if (filemap_add_folio(k, mapping, pfn, index) === 0) return pfn;
   folio_put(k, pfn);
   return -1;

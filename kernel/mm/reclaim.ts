@@ -7,7 +7,7 @@ import { try_to_compact_pages } from './compaction.ts';
 import { wakeup_kswapd } from './kswapd.ts';
 import { oom_hooks } from './oom_kill.ts';
 import type { ReclaimHooks } from './page_alloc_state.ts';
-import { age_active_anon } from './shrink_lruvec.ts';
+import { kswapd_age_node } from './shrink_lruvec.ts';
 import { shrink_node } from './shrink_node.ts';
 import { __node_reclaim, try_to_free_mem_cgroup_pages, try_to_free_pages } from './try_to_free_pages.ts';
 
@@ -23,8 +23,5 @@ const hooks: ReclaimHooks = {
 
 export function start_reclaim(k: Kernel): void {
   k.page_alloc.reclaim = hooks;
-  k.kswapd.shrink = {
-    shrink_node,
-    kswapd_age_node: (_k, pgdat, sc) => age_active_anon(_k, _k.lru.lruvecs[pgdat.node_id]!, sc),
-  };
+  k.kswapd.shrink = { shrink_node, kswapd_age_node };
 }

@@ -14,7 +14,6 @@ import {
 } from '../include/mm.ts';
 import {
   PG_FLAGS,
-  PG_FLAGS_HI,
   PG_INDEX,
   PG_INDEX_HI,
   PG_MAPCOUNT,
@@ -25,20 +24,20 @@ import {
   PG_REFCOUNT,
 } from '../include/mm_types.ts';
 import { NR_ANON_MAPPED, NR_FILE_MAPPED } from '../include/mmzone.ts';
-import { NODES_PGSHIFT_HI, PG_anon_exclusive, PG_dirty, PG_swapbacked, PG_swapcache } from '../include/page_flags.ts';
+import { PG_anon_exclusive, PG_dirty, PG_swapbacked, PG_swapcache } from '../include/page_flags.ts';
 import { _PAGE_SWP_EXCLUSIVE } from '../include/swap.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT, type anon_vma, PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { folio_mark_dirty, page_file_mapping } from './filemap.ts';
+import { mod_lruvec_folio_state } from './lruvec.ts';
 import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
 import { swap_duplicate } from './swap_count.ts';
 import { swp_entry_of, swp_pte_hi, swp_pte_lo } from './swapops.ts';
 import { PTE_ACCESSED, PTE_DIRTY, PTE_RW, pt_walk, pte_pfn, pte_present } from './user_pgtable.ts';
-import { __mod_node_page_state } from './vmstat.ts';
 
 const TWO_32 = 2 ** 32;
 const ANON_EXCLUSIVE = 1 << PG_anon_exclusive;
@@ -49,10 +48,6 @@ export class RmapState {
 }
 
 // ---- counting
-
-function count_mapped(k: Kernel, m: Int32Array, i: number, item: number, delta: number): void {
-  __mod_node_page_state(k, k.node_data[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, item, delta);
-}
 
 export const linear_page_index = (vma: vm_area_struct, address: number): number =>
   vma.vm_pgoff + Math.floor((address - vma.vm_start) / PAGE_SIZE);
@@ -77,7 +72,7 @@ export function page_add_new_anon_rmap(k: Kernel, pfn: pfn_t, vma: vm_area_struc
   const i = page_index(pfn);
   m[i + PG_FLAGS] = m[i + PG_FLAGS]! | (1 << PG_swapbacked);
   m[i + PG_MAPCOUNT] = 0;
-  count_mapped(k, m, i, NR_ANON_MAPPED, 1);
+  mod_lruvec_folio_state(k, m, i, NR_ANON_MAPPED, 1);
   set_anon_rmap(m, i, vma, address, true);
 }
 
@@ -93,7 +88,7 @@ export function page_add_anon_rmap(
   const i = page_index(pfn);
   const mapcount = m[i + PG_MAPCOUNT]! + 1;
   m[i + PG_MAPCOUNT] = mapcount;
-  if (mapcount === 0) count_mapped(k, m, i, NR_ANON_MAPPED, 1);
+  if (mapcount === 0) mod_lruvec_folio_state(k, m, i, NR_ANON_MAPPED, 1);
   if (mapcount === 0 || exclusive) set_anon_rmap(m, i, vma, address, exclusive);
 }
 
@@ -103,7 +98,7 @@ export function page_add_file_rmap(k: Kernel, pfn: pfn_t): void {
   const i = page_index(pfn);
   const mapcount = m[i + PG_MAPCOUNT]! + 1;
   m[i + PG_MAPCOUNT] = mapcount;
-  if (mapcount === 0) count_mapped(k, m, i, NR_FILE_MAPPED, 1);
+  if (mapcount === 0) mod_lruvec_folio_state(k, m, i, NR_FILE_MAPPED, 1);
 }
 
 /** page_move_anon_rmap(): whoever wrote to it has it alone; it moves to his own anon_vma. */
@@ -127,7 +122,7 @@ export function page_remove_rmap(k: Kernel, pfn: pfn_t): void {
   m[i + PG_MAPCOUNT] = mapcount;
   if (mapcount >= 0) return;
   const item = (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0 ? NR_ANON_MAPPED : NR_FILE_MAPPED;
-  count_mapped(k, m, i, item, -1);
+  mod_lruvec_folio_state(k, m, i, item, -1);
 }
 
 /** mm_counter(): which of an address space's counters a page is in. */

@@ -50,6 +50,9 @@ export class scan_control {
   may_writepage = false;
   may_unmap = false;
   may_swap = false;
+  /** What memory.low protects has been passed over; it is not any more. */
+  memcg_low_skipped = false;
+  memcg_low_reclaim = false;
   /** Someone wrote to a file that asks for it: no sign of pressure. */
   proactive = false;
   /** A zone has enough free pages for compaction to go on instead. */

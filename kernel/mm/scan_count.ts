@@ -1,7 +1,7 @@
 // How many pages of which list to scan (Linux: mm/vmscan.c prepare_scan_count(), get_scan_count(), inactive_is_low()):
 // by what it costs to bring pages of either kind back, by swappiness, and by how near the end is.
 //
-// Left out: protection of memory cgroups (memory.low and memory.min), groups that are being removed.
+// Left out: cgroup v1's swappiness of a group.
 
 import {
   LRU_ACTIVE_ANON,
@@ -17,7 +17,10 @@ import {
 } from '../include/mmzone.ts';
 import { PAGE_SHIFT } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { SWAP_CLUSTER_MAX } from './isolate_lru.ts';
 import { type Lruvec, lruvec_lru_size, lruvec_page_state } from './lruvec.ts';
+import { mem_cgroup_get_nr_swap_pages } from './memcg_swap.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import { DEACTIVATE_ANON, DEACTIVATE_FILE, type scan_control } from './scan_control.ts';
 import { node_page_state_pages, zone_page_state } from './vmstat.ts';
 
@@ -26,8 +29,9 @@ export const NR_EVICTABLE_LRU = NR_LRU_LISTS - 1;
 
 export const is_file_lru = (lru: number): boolean => lru >= LRU_INACTIVE_FILE;
 
-/** Whether there is anywhere to put anonymous pages. */
-export const can_reclaim_anon_pages = (k: Kernel): boolean => k.swap.nr_swap_pages > 0;
+/** Whether there is anywhere to put anonymous pages. @param memcg whose; null: anybody's */
+export const can_reclaim_anon_pages = (k: Kernel, memcg: mem_cgroup | null): boolean =>
+  mem_cgroup_get_nr_swap_pages(k, memcg) > 0;
 
 /** The more memory, the smaller the part of it that needs to be inactive. */
 export function inactive_is_low(lruvec: Lruvec, inactive_lru: number): boolean {
@@ -81,13 +85,25 @@ const SCAN_FRACT = 1;
 const SCAN_ANON = 2;
 const SCAN_FILE = 3;
 
-function scan_balance(k: Kernel, sc: scan_control, swappiness: number): number {
-  if (!sc.may_swap || !can_reclaim_anon_pages(k)) return SCAN_FILE;
+function scan_balance(k: Kernel, { memcg }: Lruvec, sc: scan_control, swappiness: number): number {
+  if (!sc.may_swap || !can_reclaim_anon_pages(k, memcg)) return SCAN_FILE;
   if (sc.target_mem_cgroup !== null && swappiness === 0) return SCAN_FILE;
   // Near the end there is no time for balance.
   if (sc.priority === 0 && swappiness !== 0) return SCAN_EQUAL;
   if (sc.file_is_tiny) return SCAN_ANON;
   return sc.cache_trim_mode ? SCAN_FILE : SCAN_FRACT;
+}
+
+/** A list's pages, less those that memory.min and memory.low protect of the cgroup: pressure on what is above them only. */
+function unprotected(lruvec_size: number, { memcg }: Lruvec, sc: scan_control): number {
+  if (memcg === null || memcg === sc.target_mem_cgroup) return lruvec_size;
+  const { emin, elow, usage } = memcg.memory;
+  if (emin === 0 && elow === 0) return lruvec_size;
+  const low = !sc.memcg_low_reclaim && elow > emin;
+  if (low) sc.memcg_low_skipped = true;
+  const protection = low ? elow : emin;
+  const cgroup_size = Math.max(usage, protection);
+  return Math.max(lruvec_size - Math.floor((lruvec_size * protection) / (cgroup_size + 1)), SWAP_CLUSTER_MAX);
 }
 
 /**
@@ -96,7 +112,7 @@ function scan_balance(k: Kernel, sc: scan_control, swappiness: number): number {
  */
 export function get_scan_count(k: Kernel, lruvec: Lruvec, sc: scan_control, nr: Float64Array): void {
   const { swappiness } = k.vmscan;
-  const balance = scan_balance(k, sc, swappiness);
+  const balance = scan_balance(k, lruvec, sc, swappiness);
   // Pressure on a list goes against what its pages cost; each gets a third of it at least, before swappiness.
   const total_cost = sc.anon_cost + sc.file_cost;
   const anon_cost = total_cost + sc.anon_cost;
@@ -104,11 +120,18 @@ export function get_scan_count(k: Kernel, lruvec: Lruvec, sc: scan_control, nr: 
   const both = anon_cost + file_cost + 1;
   const ap = Math.floor((swappiness * both) / (anon_cost + 1));
   const fp = Math.floor(((200 - swappiness) * both) / (file_cost + 1));
+  const online = lruvec.memcg === null || lruvec.memcg.online;
   for (let lru = 0; lru < NR_EVICTABLE_LRU; lru++) {
     const file = is_file_lru(lru);
-    let scan = Math.floor(lruvec_lru_size(lruvec, lru, sc.reclaim_idx) / 2 ** sc.priority);
-    if (balance === SCAN_FRACT) scan = Math.floor((scan * (file ? fp : ap)) / (ap + fp));
-    else if (balance === (file ? SCAN_ANON : SCAN_FILE)) scan = 0;
+    const lruvec_size = lruvec_lru_size(lruvec, lru, sc.reclaim_idx);
+    let scan = Math.floor(unprotected(lruvec_size, lruvec, sc) / 2 ** sc.priority);
+    // What is left of a group that is gone goes first.
+    if (scan === 0 && !online) scan = Math.min(lruvec_size, SWAP_CLUSTER_MAX);
+    if (balance === SCAN_FRACT) {
+      const share = (scan * (file ? fp : ap)) / (ap + fp);
+      scan = online ? Math.floor(share) : Math.ceil(share);
+    }
+    if (balance === (file ? SCAN_ANON : SCAN_FILE)) scan = 0;
     nr[lru] = scan;
   }
 }

@@ -35,13 +35,16 @@ import { folio_clear, folio_set, folio_test, folio_test_clear } from './folio.ts
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
 import { free_unref_pages } from './free_unref_list.ts';
 import { type FolioBatch, give_batch, take_batch } from './isolate_lru.ts';
+import { folio_lruvec, lruvec_of } from './lruvec.ts';
+import { count_lruvec_events } from './memcg_stat.ts';
+import { mem_cgroup_swap_full } from './memcg_swap.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import type { PgData } from './mmzone.ts';
 import { page_index, section_map } from './page.ts';
 import { swap_write_congested, swap_write_wait, swap_writepage } from './page_io.ts';
 import { CHECK_NS, FREE_NS, UNMAP_NS } from './reclaim_cost.ts';
 import { folio_referenced, try_to_unmap } from './rmap.ts';
 import type { reclaim_stat, scan_control } from './scan_control.ts';
-import { vm_swap_full } from './swap_info.ts';
 import {
   __delete_from_swap_cache,
   add_to_swap,
@@ -112,7 +115,7 @@ function pageout(k: Kernel, pfn: pfn_t, pgdat: PgData, stat: reclaim_stat): numb
 }
 
 /** Takes a page that nobody else uses out of its cache. @returns whether it could be: its count is 0 */
-function __remove_mapping(k: Kernel, pfn: pfn_t): boolean {
+function __remove_mapping(k: Kernel, pfn: pfn_t, target: mem_cgroup | null): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   const flags = m[i + PG_FLAGS]!;
@@ -120,7 +123,7 @@ function __remove_mapping(k: Kernel, pfn: pfn_t): boolean {
   if (!swapcache && page_file_mapping(k, m, i) === null) return false;
   if (m[i + PG_REFCOUNT] !== 2 || (flags & (1 << PG_dirty)) !== 0) return false;
   m[i + PG_REFCOUNT] = 0;
-  const shadow = workingset_eviction(k, pfn);
+  const shadow = workingset_eviction(k, pfn, target);
   if (!swapcache) {
     __filemap_remove_folio(k, pfn, shadow);
     return true;
@@ -240,7 +243,8 @@ function shrink_folio(
     if (m[i + PG_REFCOUNT] !== 1) return KEEP_LOCKED;
     m[i + PG_REFCOUNT] = 0;
     __count_vm_events(k, PGLAZYFREED, 1);
-  } else if (!__remove_mapping(k, pfn)) return KEEP_LOCKED;
+    count_lruvec_events(k, lruvec_of(k, m, i), PGLAZYFREED, 1);
+  } else if (!__remove_mapping(k, pfn, sc.target_mem_cgroup)) return KEEP_LOCKED;
   folio_unlock(k, pfn);
   return FREE_IT;
 }
@@ -250,9 +254,10 @@ function activate(k: Kernel, pfn: pfn_t, stat: reclaim_stat): void {
   const i = page_index(pfn) + PG_FLAGS;
   const mlocked = (m[i]! & (1 << PG_mlocked)) !== 0;
   // It will not be swapped out soon, so that its place in swap may be of more use to others.
-  if ((m[i]! & SWAPCACHE) === SWAPCACHE && (mlocked || vm_swap_full(k))) folio_free_swap(k, pfn);
+  if ((m[i]! & SWAPCACHE) === SWAPCACHE && (mlocked || mem_cgroup_swap_full(k, pfn))) folio_free_swap(k, pfn);
   if (mlocked) return;
   m[i] = m[i]! | (1 << PG_active);
+  count_lruvec_events(k, folio_lruvec(k, pfn), PGACTIVATE, 1);
   if ((m[i]! & SWAPBACKED) !== 0) stat.nr_activate_anon++;
   else stat.nr_activate_file++;
 }

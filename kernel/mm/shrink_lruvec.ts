@@ -1,4 +1,4 @@
-// The LRU lists of a node, scanned from their ends (Linux: mm/vmscan.c shrink_lruvec(), shrink_list(),
+// The LRU lists of a node, or of a memory cgroup on it, scanned from their ends (Linux: mm/vmscan.c shrink_lruvec(), shrink_list(),
 // shrink_inactive_list(), shrink_active_list()): inactive pages are reclaimed, active ones grow inactive.
 
 import { blk_finish_plug, blk_start_plug } from '../drivers/block/blk.ts';
@@ -43,6 +43,8 @@ import {
 } from './isolate_lru.ts';
 import { node_reclaim_state, VMSCAN_THROTTLE_ISOLATED } from './kswapd_state.ts';
 import type { Lruvec } from './lruvec.ts';
+import { count_lruvec_events } from './memcg_stat.ts';
+import { mem_cgroup_iter } from './memcontrol.ts';
 import type { PgData } from './mmzone.ts';
 import { page_index, section_map } from './page.ts';
 import { CHECK_NS } from './reclaim_cost.ts';
@@ -90,7 +92,9 @@ function* shrink_inactive_list(
   const kswapd = current_is_kswapd(k);
   const isolated = NR_ISOLATED_ANON + Number(file);
   __mod_node_page_state(k, pgdat, isolated, nr_taken);
-  if (sc.target_mem_cgroup === null) __count_vm_events(k, kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, nr_scanned);
+  const scan_item = kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT;
+  if (sc.target_mem_cgroup === null) __count_vm_events(k, scan_item, nr_scanned);
+  count_lruvec_events(k, lruvec, scan_item, nr_scanned);
   __count_vm_events(k, PGSCAN_ANON + Number(file), nr_scanned);
   if (nr_taken === 0) {
     give_batch(k, folios);
@@ -102,9 +106,11 @@ function* shrink_inactive_list(
   const free = take_batch(k);
   move_folios_to_lru(k, lruvec, folios, free);
   __mod_node_page_state(k, pgdat, isolated, -nr_taken);
-  if (sc.target_mem_cgroup === null) __count_vm_events(k, kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, nr_reclaimed);
+  const steal_item = kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT;
+  if (sc.target_mem_cgroup === null) __count_vm_events(k, steal_item, nr_reclaimed);
+  count_lruvec_events(k, lruvec, steal_item, nr_reclaimed);
   __count_vm_events(k, PGSTEAL_ANON + Number(file), nr_reclaimed);
-  lru_note_cost(lruvec, file, stat.nr_pageout);
+  lru_note_cost(k, lruvec, file, stat.nr_pageout);
   free_unref_pages(k, free.pages, free.nr);
   give_batch(k, free);
   give_batch(k, folios);
@@ -139,7 +145,9 @@ function* shrink_active_list(
   const hold = take_batch(k);
   isolate_lru_folios(k, nr_to_scan, lruvec, hold, sc, lru);
   __mod_node_page_state(k, pgdat, isolated, hold.nr);
-  if (sc.target_mem_cgroup === null) __count_vm_events(k, PGREFILL, k.vmscan.isolate.nr_scanned);
+  const { nr_scanned } = k.vmscan.isolate;
+  if (sc.target_mem_cgroup === null) __count_vm_events(k, PGREFILL, nr_scanned);
+  count_lruvec_events(k, lruvec, PGREFILL, nr_scanned);
 
   const nr_taken = hold.nr;
   let nr_rotated = 0;
@@ -168,6 +176,7 @@ function* shrink_active_list(
   const nr_activate = move_folios_to_lru(k, lruvec, active, free);
   const nr_deactivate = move_folios_to_lru(k, lruvec, inactive, free);
   __count_vm_events(k, PGDEACTIVATE, nr_deactivate);
+  count_lruvec_events(k, lruvec, PGDEACTIVATE, nr_deactivate);
   __mod_node_page_state(k, pgdat, isolated, -hold.nr);
   free_unref_pages(k, free.pages, free.nr);
   for (const batch of [hold, active, inactive, free]) give_batch(k, batch);
@@ -213,7 +222,7 @@ function keep_proportion(nr: Float64Array, targets: Float64Array): boolean {
   return true;
 }
 
-/** Scans a node's lists, each as far as get_scan_count() says, or until enough is free. */
+/** Scans the lists, each as far as get_scan_count() says, or until enough is free. */
 export function* shrink_lruvec(k: Kernel, lruvec: Lruvec, sc: scan_control): Sleeping<void> {
   const nr = new Float64Array(NR_EVICTABLE_LRU);
   get_scan_count(k, lruvec, sc, nr);
@@ -239,7 +248,17 @@ export function* shrink_lruvec(k: Kernel, lruvec: Lruvec, sc: scan_control): Sle
 }
 
 /** Where there is swap, pages grow old in time for when they are needed. */
-export function* age_active_anon(k: Kernel, lruvec: Lruvec, sc: scan_control): Sleeping<void> {
+function* age_active_anon(k: Kernel, lruvec: Lruvec, sc: scan_control): Sleeping<void> {
   if (k.swap.total_swap_pages === 0 || !inactive_is_low(lruvec, LRU_INACTIVE_ANON)) return;
   yield* shrink_active_list(k, SWAP_CLUSTER_MAX, lruvec, sc, LRU_ACTIVE_ANON);
+}
+
+/** kswapd_age_node(): the same for all cgroups, if it is time for the node. */
+export function* kswapd_age_node(k: Kernel, pgdat: PgData, sc: scan_control): Sleeping<void> {
+  if (k.swap.total_swap_pages === 0 || !inactive_is_low(k.lru.lruvecs[pgdat.node_id]!, LRU_INACTIVE_ANON)) return;
+  const { root_mem_cgroup } = k.memcg;
+  let memcg = mem_cgroup_iter(k, root_mem_cgroup, null);
+  for (; memcg !== null; memcg = mem_cgroup_iter(k, root_mem_cgroup, memcg)) {
+    yield* shrink_active_list(k, SWAP_CLUSTER_MAX, memcg.lruvecs[pgdat.node_id]!, sc, LRU_ACTIVE_ANON);
+  }
 }

@@ -1,7 +1,7 @@
 // Reclaim from one node (Linux: mm/vmscan.c shrink_node() and what it calls): its LRU lists and the caches of others, and
 // again while a large block wants more free pages for compaction.
 //
-// Left out: a tree of memory cgroups with limits of protection; vmpressure, psi; pages of slabs, of which there are none.
+// Left out: vmpressure, psi; pages of slabs, of which there are none.
 
 import {
   LRUVEC_CONGESTED,
@@ -21,7 +21,9 @@ import { compact_gap, compaction_suitable, gfp_compaction_allowed } from './comp
 import { COMPACT_CONTINUE, COMPACT_SUCCESS } from './internal.ts';
 import { VMSCAN_THROTTLE_CONGESTED, VMSCAN_THROTTLE_WRITEBACK } from './kswapd_state.ts';
 import { type Lruvec, lruvec_page_state, mem_cgroup_lruvec } from './lruvec.ts';
-import type { mem_cgroup } from './memcontrol.ts';
+import { memcg_memory_event } from './memcg_charge.ts';
+import { mem_cgroup_below_low, mem_cgroup_below_min, mem_cgroup_calculate_protection } from './memcg_protection.ts';
+import { type mem_cgroup, mem_cgroup_iter } from './memcontrol.ts';
 import type { PgData } from './mmzone.ts';
 import { SHRINK_NODE_NS } from './reclaim_cost.ts';
 import { DEF_PRIORITY, type scan_control } from './scan_control.ts';
@@ -52,7 +54,7 @@ function should_continue_reclaim(k: Kernel, pgdat: PgData, nr_reclaimed: number,
     if (suitable === COMPACT_SUCCESS || suitable === COMPACT_CONTINUE) return false;
   }
   let inactive_lru_pages = node_page_state_pages(pgdat, NR_INACTIVE_FILE);
-  if (can_reclaim_anon_pages(k)) inactive_lru_pages += node_page_state_pages(pgdat, NR_INACTIVE_ANON);
+  if (can_reclaim_anon_pages(k, null)) inactive_lru_pages += node_page_state_pages(pgdat, NR_INACTIVE_ANON);
   return inactive_lru_pages > compact_gap(sc.order);
 }
 
@@ -63,14 +65,34 @@ function* kswapd_looks_at_writeback(k: Kernel, pgdat: PgData, { nr }: scan_contr
   if (nr.immediate > 0) yield* reclaim_throttle(k, pgdat, VMSCAN_THROTTLE_WRITEBACK);
 }
 
+/** All cgroups that are to be reclaimed, but for those that memory.min and memory.low protect. */
+function* shrink_node_memcgs(k: Kernel, pgdat: PgData, sc: scan_control): Sleeping<void> {
+  const { root_mem_cgroup } = k.memcg;
+  const target = sc.target_mem_cgroup ?? root_mem_cgroup;
+  let memcg = mem_cgroup_iter(k, target, null);
+  for (; memcg !== null; memcg = mem_cgroup_iter(k, target, memcg)) {
+    yield* cond_resched(k);
+    mem_cgroup_calculate_protection(target, memcg);
+    if (mem_cgroup_below_min(memcg)) continue;
+    if (mem_cgroup_below_low(memcg)) {
+      if (!sc.memcg_low_reclaim) {
+        sc.memcg_low_skipped = true;
+        continue;
+      }
+      memcg_memory_event(k, memcg, 'low');
+    }
+    yield* shrink_lruvec(k, memcg.lruvecs[pgdat.node_id]!, sc);
+    // No cache here knows whose an object is.
+    if (memcg === root_mem_cgroup) yield* shrink_slab(k, sc.gfp_mask, pgdat.node_id, sc.priority);
+  }
+}
+
 function* shrink_once(k: Kernel, pgdat: PgData, lruvec: Lruvec, sc: scan_control): Sleeping<void> {
   const { nr } = sc;
   nr.clear();
   charge(k, SHRINK_NODE_NS);
   prepare_scan_count(lruvec, sc);
-  yield* cond_resched(k);
-  yield* shrink_lruvec(k, lruvec, sc);
-  if (sc.target_mem_cgroup === null) yield* shrink_slab(k, sc.gfp_mask, pgdat.node_id, sc.priority);
+  yield* shrink_node_memcgs(k, pgdat, sc);
 
   const kswapd = current_is_kswapd(k);
   if (kswapd) yield* kswapd_looks_at_writeback(k, pgdat, sc);

@@ -4,10 +4,9 @@
 // Left out: large folios, pages of devices, mlock's own batches.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
-import { PG_FLAGS, PG_FLAGS_HI, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
-import { MAX_NR_ZONES, NR_LRU_LISTS, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
+import { PG_FLAGS, PG_MAPCOUNT, PG_MAPPING, PG_MEMCG_DATA, PG_REFCOUNT } from '../include/mm_types.ts';
+import { NR_LRU_LISTS, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import {
-  NODES_PGSHIFT_HI,
   PG_active,
   PG_dirty,
   PG_locked,
@@ -39,8 +38,11 @@ import {
   lruvec_add_folio,
   lruvec_add_folio_tail,
   lruvec_del_folio,
-  lruvec_lru_size,
+  lruvec_of,
+  lruvec_tree_size,
 } from './lruvec.ts';
+import { mem_cgroup_uncharge } from './memcg_folio.ts';
+import { count_lruvec_events } from './memcg_stat.ts';
 import { page_index, section_map } from './page.ts';
 import { __free_pages } from './page_alloc.ts';
 import { PAGE_MAPPING_FLAGS } from './page_prep.ts';
@@ -119,7 +121,9 @@ function lru_deactivate_file_fn(k: Kernel, lruvec: Lruvec, pfn: pfn_t, m: Int32A
     lruvec_add_folio_tail(k, lruvec, pfn);
     __count_vm_events(k, PGROTATED, 1);
   }
-  if ((flags & ACTIVE) !== 0) __count_vm_events(k, PGDEACTIVATE, 1);
+  if ((flags & ACTIVE) === 0) return;
+  __count_vm_events(k, PGDEACTIVATE, 1);
+  count_lruvec_events(k, lruvec, PGDEACTIVATE, 1);
 }
 
 function lru_deactivate_fn(k: Kernel, lruvec: Lruvec, pfn: pfn_t, m: Int32Array, i: number): void {
@@ -129,6 +133,7 @@ function lru_deactivate_fn(k: Kernel, lruvec: Lruvec, pfn: pfn_t, m: Int32Array,
   m[i + PG_FLAGS] = flags & ~(ACTIVE | REFERENCED);
   lruvec_add_folio(k, lruvec, pfn);
   __count_vm_events(k, PGDEACTIVATE, 1);
+  count_lruvec_events(k, lruvec, PGDEACTIVATE, 1);
 }
 
 /** Anonymous, with swap to back it but not there yet: such pages can be given up. */
@@ -142,6 +147,7 @@ function lru_lazyfree_fn(k: Kernel, lruvec: Lruvec, pfn: pfn_t, m: Int32Array, i
   m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~(ACTIVE | REFERENCED | bit(PG_swapbacked));
   lruvec_add_folio(k, lruvec, pfn);
   __count_vm_events(k, PGLAZYFREE, 1);
+  count_lruvec_events(k, lruvec, PGLAZYFREE, 1);
 }
 
 function folio_activate_fn(k: Kernel, lruvec: Lruvec, pfn: pfn_t, m: Int32Array, i: number): void {
@@ -150,6 +156,7 @@ function folio_activate_fn(k: Kernel, lruvec: Lruvec, pfn: pfn_t, m: Int32Array,
   m[i + PG_FLAGS] = m[i + PG_FLAGS]! | ACTIVE;
   lruvec_add_folio(k, lruvec, pfn);
   __count_vm_events(k, PGACTIVATE, 1);
+  count_lruvec_events(k, lruvec, PGACTIVATE, 1);
 }
 
 const move_fns = [
@@ -176,7 +183,7 @@ function folio_batch_move_lru(k: Kernel, batches: CpuFbatches, kind: number): vo
       if ((m[i + PG_FLAGS]! & LRU) === 0) continue;
       m[i + PG_FLAGS] = m[i + PG_FLAGS]! & ~LRU;
     }
-    move_fn(k, k.lru.lruvecs[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, pfn, m, i);
+    move_fn(k, lruvec_of(k, m, i), pfn, m, i);
     m[i + PG_FLAGS] = m[i + PG_FLAGS]! | LRU;
   }
   count[kind] = 0;
@@ -287,18 +294,21 @@ export function lru_cache_enable(k: Kernel): void {
 }
 
 /** What reclaiming from one kind of list costs, here or in faults that follow, decides from which more is taken. */
-export function lru_note_cost(lruvec: Lruvec, file: boolean, nr_pages: number): void {
-  if (file) lruvec.file_cost += nr_pages;
-  else lruvec.anon_cost += nr_pages;
-  let lrusize = 0;
-  for (let lru = 0; lru < NR_LRU_LISTS - 1; lru++) lrusize += lruvec_lru_size(lruvec, lru, MAX_NR_ZONES - 1);
-  if (lruvec.file_cost + lruvec.anon_cost <= Math.floor(lrusize / 4)) return;
-  lruvec.file_cost = Math.floor(lruvec.file_cost / 2);
-  lruvec.anon_cost = Math.floor(lruvec.anon_cost / 2);
+export function lru_note_cost(k: Kernel, lruvec: Lruvec, file: boolean, nr_pages: number): void {
+  for (let at: Lruvec | null = lruvec; at !== null; at = at.parent) {
+    if (file) at.file_cost += nr_pages;
+    else at.anon_cost += nr_pages;
+    let lrusize = 0;
+    for (let lru = 0; lru < NR_LRU_LISTS - 1; lru++) lrusize += lruvec_tree_size(k, at, lru);
+    if (at.file_cost + at.anon_cost <= Math.floor(lrusize / 4)) continue;
+    at.file_cost = Math.floor(at.file_cost / 2);
+    at.anon_cost = Math.floor(at.anon_cost / 2);
+  }
 }
 
 export const lru_note_cost_folio = (k: Kernel, pfn: pfn_t): void =>
   lru_note_cost(
+    k,
     folio_lruvec(k, pfn),
     (section_map(k.mm, pfn)[page_index(pfn) + PG_FLAGS]! & bit(PG_swapbacked)) === 0,
     1,
@@ -308,7 +318,7 @@ export const lru_note_cost_folio = (k: Kernel, pfn: pfn_t): void =>
 
 /** Off its list, as nobody uses it any more. */
 function __page_cache_release(k: Kernel, pfn: pfn_t, m: Int32Array, i: number): void {
-  lruvec_del_folio(k, k.lru.lruvecs[m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI]!, pfn);
+  lruvec_del_folio(k, lruvec_of(k, m, i), pfn);
   const flags = m[i + PG_FLAGS]! & ~LRU;
   // Both at once cannot be: bad_page() will say so.
   m[i + PG_FLAGS] =
@@ -325,6 +335,7 @@ export function folio_put(k: Kernel, pfn: pfn_t): void {
     return;
   }
   if ((m[i + PG_FLAGS]! & LRU) !== 0) __page_cache_release(k, pfn, m, i);
+  if (m[i + PG_MEMCG_DATA] !== 0) mem_cgroup_uncharge(k, m, i);
   __free_pages(k, pfn, 0);
 }
 
@@ -346,6 +357,7 @@ export function release_pages(k: Kernel, pages: Int32Array, first: number, end: 
       continue;
     }
     if ((m[i + PG_FLAGS]! & LRU) !== 0) __page_cache_release(k, pfn, m, i);
+    if (m[i + PG_MEMCG_DATA] !== 0) mem_cgroup_uncharge(k, m, i);
     pages[nr++] = pfn;
   }
   if (nr === first) return;

@@ -21,6 +21,8 @@ import { PGMAJFAULT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { folio_lock, folio_unlock, migration_entry_wait_on_locked } from './folio_lock.ts';
+import { count_memcg_event_mm } from './memcg_stat.ts';
+import { mem_cgroup_swap_full } from './memcg_swap.ts';
 import { do_wp_page, maybe_mkwrite, pte_same } from './memory.ts';
 import { is_migration_entry, migration_entry_pfn } from './migration_ptes.ts';
 import { mlock_vma_page } from './mlock.ts';
@@ -28,7 +30,6 @@ import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { add_mm_counter, page_add_anon_rmap } from './rmap.ts';
 import { folio_put, lru_add_drain } from './swap.ts';
-import { vm_swap_full } from './swap_info.ts';
 import { swap_cache_get_folio, swapin_readahead } from './swap_readahead.ts';
 import { folio_free_swap, folio_swap_entry, folio_test_swapcache } from './swap_state.ts';
 import { swap_free } from './swapfile.ts';
@@ -37,8 +38,8 @@ import { PTE_DIRTY, pte_hi, pte_lo } from './user_pgtable.ts';
 import { __count_vm_events } from './vm_event.ts';
 
 /** Whether the page's place in swap is given up at once, because it is needed, or would be when the page is written to. */
-function should_try_to_free_swap(k: Kernel, vma: vm_area_struct, flags: number, refcount: number): boolean {
-  if (vm_swap_full(k) || (vma.vm_flags & VM_LOCKED) !== 0) return true;
+function should_try_to_free_swap(k: Kernel, pfn: pfn_t, vma: vm_area_struct, flags: number, refcount: number): boolean {
+  if (mem_cgroup_swap_full(k, pfn) || (vma.vm_flags & VM_LOCKED) !== 0) return true;
   return (flags & FAULT_FLAG_WRITE) !== 0 && refcount === 2;
 }
 
@@ -66,6 +67,7 @@ export function* do_swap_page(
     if (pfn < 0) return pte_same(k, mm, address, lo, hi) >= 0 ? VM_FAULT_OOM : 0;
     fault = VM_FAULT_MAJOR;
     __count_vm_events(k, PGMAJFAULT, 1);
+    count_memcg_event_mm(k, mm, PGMAJFAULT);
   }
   yield* folio_lock(k, pfn);
   const m = section_map(k.mm, pfn);
@@ -80,7 +82,7 @@ export function* do_swap_page(
     return at < 0 ? fault : fault | VM_FAULT_SIGBUS;
   }
   swap_free(k, entry);
-  if (should_try_to_free_swap(k, vma, flags, m[i + PG_REFCOUNT]!)) folio_free_swap(k, pfn);
+  if (should_try_to_free_swap(k, pfn, vma, flags, m[i + PG_REFCOUNT]!)) folio_free_swap(k, pfn);
   const exclusive = (lo & _PAGE_SWP_EXCLUSIVE) !== 0 || m[i + PG_REFCOUNT] === 1;
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
   map_swapped_page(k, vma, address, at, pfn, exclusive, exclusive && write ? PTE_DIRTY | maybe_mkwrite(vma) : 0);

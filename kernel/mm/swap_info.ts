@@ -69,6 +69,9 @@ export class swap_info_struct {
   /** By offset >> SWAP_ADDRESS_SPACE_SHIFT: 1 + pfn of the page in the swap cache, -1 - shadow, or 0. */
   spaces: (Float64Array | undefined)[] = [];
 
+  /** By page: the id of the memory cgroup that it is charged to; null: none has ever been. */
+  swap_cgroup: Uint16Array | null = null;
+
   constructor(type: number) {
     this.type = type;
   }

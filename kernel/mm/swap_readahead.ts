@@ -2,7 +2,7 @@
 // __read_swap_cache_async(), swap_vma_readahead(), swap_cluster_readahead()). Where seeks are cheap, pages next to each
 // other in the address space; else pages next to each other on the area.
 //
-// Left out: memory cgroups, polling for a page that is read alone.
+// Left out: polling for a page that is read alone.
 
 import { blk_finish_plug, blk_start_plug } from '../drivers/block/blk.ts';
 import { PG_FLAGS } from '../include/mm_types.ts';
@@ -14,6 +14,8 @@ import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { folio_get, folio_set } from './folio.ts';
+import { folio_unlock } from './folio_lock.ts';
+import { mem_cgroup_swapin_charge_folio, memcg_enabled } from './memcg_folio.ts';
 import { vma_alloc_folio } from './mempolicy.ts';
 import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
@@ -23,6 +25,7 @@ import { swap_count, swapcache_prepare } from './swap_count.ts';
 import { get_swap_device, swp_swap_info } from './swap_lookup.ts';
 import { swap_cache_lookup } from './swap_shadow.ts';
 import { add_to_swap_cache } from './swap_state.ts';
+import { put_swap_folio } from './swapfile.ts';
 import { pte_to_swp_entry, swp_entry, type swp_entry_t, swp_offset, swp_type } from './swapops.ts';
 import { pt_walk, pte_present } from './user_pgtable.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -99,6 +102,12 @@ function* read_swap_cache_async(
   }
   folio_set(k, pfn, PG_locked);
   folio_set(k, pfn, PG_swapbacked);
+  if (memcg_enabled(k) && (yield* mem_cgroup_swapin_charge_folio(k, pfn, gfp, entry)) < 0) {
+    put_swap_folio(k, entry);
+    folio_unlock(k, pfn);
+    folio_put(k, pfn);
+    return -1;
+  }
   const shadow = add_to_swap_cache(k, pfn, entry);
   if (shadow >= 0) workingset_refault(k, pfn, shadow);
   folio_add_lru(k, pfn);

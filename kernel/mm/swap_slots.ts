@@ -7,11 +7,14 @@ import {
   THRESHOLD_ACTIVATE_SWAP_SLOTS_CACHE,
   THRESHOLD_DEACTIVATE_SWAP_SLOTS_CACHE,
 } from '../include/swap.ts';
+import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { nodes_weight } from '../lib/nodemask.ts';
+import { memcg_enabled } from './memcg_folio.ts';
+import { mem_cgroup_try_charge_swap } from './memcg_swap.ts';
 import { swap_slots_cache } from './swap_info.ts';
 import { get_swap_pages } from './swap_scan.ts';
-import { swapcache_free_entries } from './swapfile.ts';
+import { put_swap_folio, swapcache_free_entries } from './swapfile.ts';
 import type { swp_entry_t } from './swapops.ts';
 
 const use_swap_slot_cache = ({ swap }: Kernel): boolean => swap.swap_slot_cache_active && swap.swap_slot_cache_enabled;
@@ -84,8 +87,15 @@ export function free_swap_slot(k: Kernel, entry: swp_entry_t): void {
   cache.slots_ret[cache.n_ret++] = entry;
 }
 
-/** An entry for one page, or 0: there is none left. Linux: folio_alloc_swap(). */
-export function folio_alloc_swap(k: Kernel): swp_entry_t {
+/** An entry for a page, or 0: there is none left, or not for whom it is charged to. */
+export function folio_alloc_swap(k: Kernel, pfn: pfn_t): swp_entry_t {
+  const entry = next_entry(k);
+  if (!memcg_enabled(k) || mem_cgroup_try_charge_swap(k, pfn, entry) === 0) return entry;
+  put_swap_folio(k, entry);
+  return 0;
+}
+
+function next_entry(k: Kernel): swp_entry_t {
   const { swap } = k;
   const cache = swap.swp_slots[k.percpu.cpu];
   if (check_cache_active(k) && cache !== undefined) {

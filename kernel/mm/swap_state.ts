@@ -9,17 +9,18 @@ import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { folio_get } from './folio.ts';
 import { folio_trylock, folio_unlock } from './folio_lock.ts';
+import { mod_lruvec_folio_state } from './lruvec.ts';
+import { mem_cgroup_swap_full } from './memcg_swap.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
-import { page_index, page_to_nid, section_map } from './page.ts';
+import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
 import { entry_swapped } from './swap_count.ts';
-import { type swap_info_struct, vm_swap_full } from './swap_info.ts';
+import type { swap_info_struct } from './swap_info.ts';
 import { swp_swap_info } from './swap_lookup.ts';
 import { swap_cache_erase, swap_cache_lookup, swap_cache_store } from './swap_shadow.ts';
 import { folio_alloc_swap } from './swap_slots.ts';
 import { put_swap_folio } from './swapfile.ts';
 import { swp_entry_hi, swp_entry_lo, swp_entry_of, type swp_entry_t, swp_offset } from './swapops.ts';
-import { __mod_node_page_state } from './vmstat.ts';
 
 const SWAPCACHE = (1 << PG_swapcache) | (1 << PG_swapbacked);
 
@@ -41,10 +42,9 @@ function check(k: Kernel, condition: boolean, what: string, pfn: pfn_t, line: nu
   if (k.config.DEBUG_VM) VM_BUG_ON_PAGE(k, condition, what, pfn, `mm/swap_state.c:${line}`);
 }
 
-function count(k: Kernel, pfn: pfn_t, delta: number): void {
-  const pgdat = k.node_data[page_to_nid(k, pfn)]!;
-  __mod_node_page_state(k, pgdat, NR_FILE_PAGES, delta);
-  __mod_node_page_state(k, pgdat, NR_SWAPCACHE, delta);
+function count(k: Kernel, m: Int32Array, i: number, delta: number): void {
+  mod_lruvec_folio_state(k, m, i, NR_FILE_PAGES, delta);
+  mod_lruvec_folio_state(k, m, i, NR_SWAPCACHE, delta);
 }
 
 /** Context: the page is locked; the entry is marked SWAP_HAS_CACHE for it. @returns the shadow that was there, or -1 */
@@ -59,7 +59,7 @@ export function add_to_swap_cache(k: Kernel, pfn: pfn_t, entry: swp_entry_t): nu
   m[i + PG_FLAGS] = flags | (1 << PG_swapcache);
   m[i + PG_PRIVATE] = swp_entry_lo(entry);
   m[i + PG_PRIVATE_HI] = swp_entry_hi(entry);
-  count(k, pfn, 1);
+  count(k, m, i, 1);
   return swap_cache_store(swp_swap_info(k, entry)!, swp_offset(entry), pfn);
 }
 
@@ -75,7 +75,7 @@ export function __delete_from_swap_cache(k: Kernel, pfn: pfn_t, entry: swp_entry
   m[i + PG_FLAGS] = flags & ~(1 << PG_swapcache);
   m[i + PG_PRIVATE] = 0;
   m[i + PG_PRIVATE_HI] = 0;
-  count(k, pfn, -1);
+  count(k, m, i, -1);
 }
 
 /** Context: the page is locked, and the caller has a reference of his own. */
@@ -91,7 +91,7 @@ export function add_to_swap(k: Kernel, pfn: pfn_t): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn) + PG_FLAGS;
   check(k, (m[i]! & (1 << PG_uptodate)) === 0, '!folio_test_uptodate(folio)', pfn, 188);
-  const entry = folio_alloc_swap(k);
+  const entry = folio_alloc_swap(k, pfn);
   if (entry === 0) return false;
   add_to_swap_cache(k, pfn, entry);
   m[i] = m[i]! | (1 << PG_dirty);
@@ -138,7 +138,7 @@ export function __try_to_reclaim_swap(k: Kernel, si: swap_info_struct, offset: n
     const wanted =
       (flags & TTRS_ANYWAY) !== 0 ||
       ((flags & TTRS_UNMAPPED) !== 0 && !folio_mapped(k, pfn)) ||
-      ((flags & TTRS_FULL) !== 0 && vm_swap_full(k));
+      ((flags & TTRS_FULL) !== 0 && mem_cgroup_swap_full(k, pfn));
     if (wanted) freed = folio_free_swap(k, pfn);
     folio_unlock(k, pfn);
   }

@@ -5,6 +5,7 @@
 import { MAX_SWAPFILES, SWAP_HAS_CACHE, SWP_USED, SWP_WRITEOK } from '../include/swap.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ON } from '../lib/bug.ts';
+import { mem_cgroup_uncharge_swap } from './memcg_swap.ts';
 import { swap_range_free } from './swap_avail.ts';
 import { dec_cluster_info_page } from './swap_cluster.ts';
 import { __swap_entry_free_locked, swap_count } from './swap_count.ts';
@@ -18,6 +19,7 @@ import { type swp_entry_t, swp_offset, swp_type } from './swapops.ts';
 function swap_entry_free(k: Kernel, si: swap_info_struct, offset: number): void {
   si.swap_map[offset] = 0;
   dec_cluster_info_page(k, si.clusters, offset);
+  if (si.swap_cgroup !== null) mem_cgroup_uncharge_swap(k, si, offset);
   swap_range_free(k, si, offset);
 }
 

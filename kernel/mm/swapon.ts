@@ -166,6 +166,7 @@ export function release_area(k: Kernel, si: swap_info_struct): void {
   si.swap_map = new Uint8Array(0);
   si.clusters = null;
   si.spaces = [];
+  si.swap_cgroup = null;
   if (si.disk !== null) si.disk.holder = null;
   si.disk = null;
   si.flags = 0;

@@ -1,7 +1,7 @@
 // Reclaim by those who need memory now (Linux: mm/vmscan.c try_to_free_pages(), do_try_to_free_pages(), shrink_zones(),
 // try_to_free_mem_cgroup_pages(), __node_reclaim()): from a twelfth power of a half of each list up to all of it.
 //
-// Left out: memory cgroups' soft limits and protection, laptop mode, delay accounting.
+// Left out: memory cgroups' soft limits, laptop mode, delay accounting.
 
 import { cpuset_zone_allowed } from '../cgroup/cpuset.ts';
 import { __GFP_HARDWALL, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_RECLAIM_MASK } from '../include/gfp_types.ts';
@@ -103,11 +103,18 @@ function* do_try_to_free_pages(k: Kernel, zones: readonly Zone[], sc: scan_contr
     after_shrinking(k, zones, sc);
     if (sc.nr_reclaimed > 0) return sc.nr_reclaimed;
     if (sc.compaction_ready) return 1;
-    if (!sc.skipped_deactivate) return 0;
-    // The lists looked well balanced, but not in the zones that count.
+    if (!sc.skipped_deactivate && !sc.memcg_low_skipped) return 0;
     sc.priority = initial_priority;
-    sc.force_deactivate = true;
-    sc.skipped_deactivate = false;
+    if (sc.skipped_deactivate) {
+      // The lists looked well balanced, but not in the zones that count.
+      sc.force_deactivate = true;
+      sc.skipped_deactivate = false;
+    } else {
+      // What memory.low protects goes before anybody is killed.
+      sc.force_deactivate = false;
+      sc.memcg_low_reclaim = true;
+      sc.memcg_low_skipped = false;
+    }
   }
 }
 

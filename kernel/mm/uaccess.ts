@@ -10,6 +10,7 @@ import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import { exit_to_user_mode } from '../sched/fork.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import { mem_cgroup_handle_over_high } from './memcg_high.ts';
 import { do_user_addr_fault } from './memory.ts';
 import type { mm_struct } from './mm_struct.ts';
 import { pagefault_out_of_memory } from './oom_kill.ts';
@@ -44,6 +45,7 @@ export function* user_access(k: Kernel, mm: mm_struct, va: number, write: boolea
     const flags = write ? FAULT_FLAG_USER | FAULT_FLAG_WRITE : FAULT_FLAG_USER;
     const fault = yield* do_user_addr_fault(k, mm, va, flags);
     if (k.current.fatal_signal_pending) yield* exit_to_user_mode(k);
+    if (k.current.memcg_nr_pages_over_high > 0) yield* mem_cgroup_handle_over_high(k);
     if ((fault & VM_FAULT_ERROR) === 0) continue;
     if ((fault & VM_FAULT_OOM) !== 0) {
       // Differs from Linux: where there is no one to kill anybody, trying again helps nobody.

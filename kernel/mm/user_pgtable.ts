@@ -11,7 +11,7 @@ import { PG_table } from '../include/page_flags.ts';
 import { PAGE_SHIFT, PAGE_SIZE, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { mod_lruvec_page_state } from './memcontrol.ts';
+import { mod_lruvec_kmem_state } from './memcontrol.ts';
 import { alloc_pages_task } from './mempolicy.ts';
 import type { mm_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
@@ -79,14 +79,14 @@ function pgtable_page_ctor(k: Kernel, pfn: pfn_t): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn) + PG_MAPCOUNT;
   m[i] = m[i]! & ~PG_table;
-  mod_lruvec_page_state(k, m, page_index(pfn), NR_PAGETABLE, 1);
+  mod_lruvec_kmem_state(k, m, page_index(pfn), NR_PAGETABLE, 1);
 }
 
 function pgtable_page_dtor(k: Kernel, pfn: pfn_t): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn) + PG_MAPCOUNT;
   m[i] = m[i]! | PG_table;
-  mod_lruvec_page_state(k, m, page_index(pfn), NR_PAGETABLE, -1);
+  mod_lruvec_kmem_state(k, m, page_index(pfn), NR_PAGETABLE, -1);
 }
 
 /** The table below entry `i`, made if there is none. @returns -1: no memory */

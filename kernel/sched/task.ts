@@ -65,6 +65,8 @@ export class task_struct {
   memcg: mem_cgroup | null = null;
   /** set_active_memcg(): charged in its place. */
   active_memcg: mem_cgroup | null = null;
+  /** Pages charged above memory.high, to be made good. */
+  memcg_nr_pages_over_high = 0;
   /** MPOL_INTERLEAVE: the node that its last page came from. */
   il_prev = 0;
   /** Has been killed, and does not know yet. */

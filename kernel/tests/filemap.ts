@@ -243,7 +243,7 @@ export const filemap_suite: Suite = {
       lru_add_drain_all(k);
       const pfn = filemap_get_folio(k, f.f_inode.i_mapping, 0);
       in_task(k, () => folio_lock(k, pfn));
-      __filemap_remove_folio(k, pfn, workingset_eviction(k, pfn));
+      __filemap_remove_folio(k, pfn, workingset_eviction(k, pfn, null));
       folio_unlock(k, pfn);
       folio_put(k, pfn);
       folio_put(k, pfn);

@@ -218,10 +218,10 @@ export const lru_suite: Suite = {
       const k = boot(test);
       listed(k, [], 40);
       const lruvec = k.lru.lruvecs[0]!;
-      lru_note_cost(lruvec, true, 6);
-      lru_note_cost(lruvec, false, 4);
+      lru_note_cost(k, lruvec, true, 6);
+      lru_note_cost(k, lruvec, false, 4);
       KUNIT_EXPECT_EQ(test, 'up to a quarter of the lists', [lruvec.file_cost, lruvec.anon_cost], [6, 4]);
-      lru_note_cost(lruvec, true, 1);
+      lru_note_cost(k, lruvec, true, 1);
       KUNIT_EXPECT_EQ(test, 'then halved', [lruvec.file_cost, lruvec.anon_cost], [3, 2]);
     }),
     KUNIT_CASE_PARAM(
@@ -235,8 +235,8 @@ export const lru_suite: Suite = {
         const k = boot(test);
         const pages = listed(k, [PG_active], active);
         const gone = page(k, workingset ? [PG_workingset] : []);
-        const shadow = workingset_eviction(k, gone);
-        for (const pfn of listed(k, [], passed)) workingset_eviction(k, pfn);
+        const shadow = workingset_eviction(k, gone, null);
+        for (const pfn of listed(k, [], passed)) workingset_eviction(k, pfn, null);
         const back = page(k);
         workingset_refault(k, back, shadow);
         vmstat_update(k);

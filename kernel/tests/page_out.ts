@@ -40,7 +40,7 @@ export function* page_out(k: Kernel, pfn: pfn_t): Sleeping<void> {
   const refcount = page_index(pfn) + PG_REFCOUNT;
   if (folio_test_swapcache(k, pfn) && m[refcount] === 2) {
     const entry = folio_swap_entry(k, pfn);
-    __delete_from_swap_cache(k, pfn, entry, workingset_eviction(k, pfn));
+    __delete_from_swap_cache(k, pfn, entry, workingset_eviction(k, pfn, null));
     put_swap_folio(k, entry);
     m[refcount] = 1;
   }

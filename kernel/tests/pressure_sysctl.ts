@@ -148,7 +148,7 @@ export const pressure_sysctl_suite: Suite = {
       const mapping = f.f_inode.i_mapping;
       const reclaim_first = (): void => {
         const pfn = filemap_get_folio(k, mapping, 0);
-        __filemap_remove_folio(k, pfn, workingset_eviction(k, pfn));
+        __filemap_remove_folio(k, pfn, workingset_eviction(k, pfn, null));
         folio_put(k, pfn);
         folio_put(k, pfn);
       };

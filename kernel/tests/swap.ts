@@ -77,7 +77,7 @@ const BASE_ADDRESS = 0x7f0000000000;
 function take(k: Kernel, limit = Number.POSITIVE_INFINITY): swp_entry_t[] {
   const entries: swp_entry_t[] = [];
   while (entries.length < limit) {
-    const entry = folio_alloc_swap(k);
+    const entry = folio_alloc_swap(k, -1);
     if (entry === 0) break;
     entries.push(entry);
   }
@@ -270,7 +270,7 @@ export const swap_suite: Suite = {
       const taken: number[][] = [[], []];
       for (let n = 0; n < 256; n++) {
         switch_to_cpu(k, n % 2);
-        taken[n % 2]!.push(swp_offset(folio_alloc_swap(k)));
+        taken[n % 2]!.push(swp_offset(folio_alloc_swap(k, -1)));
       }
       switch_to_cpu(k, 0);
       for (const [cpu, offsets] of taken.entries()) {
@@ -323,7 +323,7 @@ export const swap_suite: Suite = {
     }),
     KUNIT_CASE_PARAM<TestMachine, CountRow>('count', count_rows, (test, { users, pages }) => {
       const k = machine_with_area(test, 1000);
-      const entry = folio_alloc_swap(k);
+      const entry = folio_alloc_swap(k, -1);
       for (let n = 0; n < users; n++) KUNIT_ASSERT_TRUE(test, 'duplicate', swap_duplicate(k, entry) === 0);
       KUNIT_EXPECT_EQ(test, 'users', swp_swapcount(k, entry), users);
       KUNIT_EXPECT_EQ(test, 'pages of counts', k.swap.swap_info[0]!.continuations.get(0)?.length ?? 0, pages);
@@ -493,7 +493,7 @@ export const swap_suite: Suite = {
     }),
     KUNIT_CASE('a_page_that_cannot_be_read_is_not_up_to_date', (test) => {
       const k = machine_with_area(test, 1000, { rotational: true });
-      const entry = folio_alloc_swap(k);
+      const entry = folio_alloc_swap(k, -1);
       const pfn = anonymous_page(k);
       add_to_swap_cache(k, pfn, entry);
       disk_inject(k, k.block.disks[0]!, { read: 1e6 });
@@ -561,7 +561,7 @@ export const swap_suite: Suite = {
     KUNIT_CASE('who_waits_for_a_page', (test) => {
       const k = machine_with_area(test, 1000);
       const pfn = anonymous_page(k);
-      const entry = folio_alloc_swap(k);
+      const entry = folio_alloc_swap(k, -1);
       add_to_swap_cache(k, pfn, entry);
       swap_readpage(k, pfn);
       in_task(k, () => folio_lock(k, pfn));

@@ -29,6 +29,7 @@ import { page_index, page_zone_id } from '../mm/page.ts';
 import { swp_swapcount } from '../mm/swap_count.ts';
 import { swp_entry } from '../mm/swapops.ts';
 import { zone_page_state_snapshot } from '../mm/vmstat.ts';
+import { MemcgCensus } from './audit_memcg.ts';
 import { Census, FREE, HELD, type HeldBlock, NOBODY, ON_LRU, TABLE } from './census.ts';
 
 /** node_page_state() with the diffs of CPUs. */
@@ -105,6 +106,7 @@ export class Audit {
 
   #pages(census: Census, quiet: boolean): void {
     const sums = this.#k.node_data.map(() => new NodeSums());
+    const memcgs = new MemcgCensus(this.#k);
     const wrong = (pfn: pfn_t, what: string): void =>
       void census.problems.push(`page frame 0x${pfn.toString(16)}: ${what}`);
     for (const [pfn, m, i] of this.#frames()) {
@@ -134,10 +136,13 @@ export class Audit {
       const sum = sums[page_zone_id(this.#k, pfn) >>> 3]!;
       if (section.cache[at] !== 0) sum.file_pages++;
       if (section.cache[at] === 2) sum.swapcache++;
+      const anon = (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0;
+      memcgs.page(m, i, maps > 0, anon, section.cache[at] !== 0);
       if (maps === 0) continue;
-      if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) sum.anon_mapped++;
+      if (anon) sum.anon_mapped++;
       else sum.file_mapped++;
     }
+    census.problems.push(...memcgs.problems(quiet));
     for (const pgdat of for_each_online_pgdat(this.#k)) {
       const { anon_mapped, file_mapped, file_pages, swapcache } = sums[pgdat.node_id]!;
       const rows: readonly (readonly [string, number, number])[] = [

@@ -22,6 +22,7 @@ import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { LIST_WORDS, PCP_COUNT, PCP_LISTS } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { for_each_free_page, nr_free } from '../mm/free_list.ts';
+import { folio_lruvec } from '../mm/lruvec.ts';
 import { vm_normal_page } from '../mm/memory.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import type { Zone } from '../mm/mmzone.ts';
@@ -31,6 +32,7 @@ import { list_first_page, list_next_page } from '../mm/page_list.ts';
 import { pte_to_swp_entry, swp_offset, swp_type } from '../mm/swapops.ts';
 import { PTE_PRESENT, page_word_index, page_words, pte_pfn, pte_present } from '../mm/user_pgtable.ts';
 import { zone_cpu } from '../mm/zone_cpu.ts';
+import { all_memcgs, memcg_own_pages } from './audit_memcg.ts';
 
 /** Pages that nobody but the caller knows of. */
 export interface HeldBlock {
@@ -96,6 +98,7 @@ export class Census {
     for (const mm of k.user.mms) this.#address_space(mm);
     this.#page_cache();
     this.#swap_cache();
+    for (const pfn of memcg_own_pages(k)) this.#claim(pfn, 1, HELD);
     for (const { pfn, order } of blocks) this.#claim(pfn, 1 << order, HELD);
   }
 
@@ -156,8 +159,7 @@ export class Census {
 
   #lru_lists(): void {
     const k = this.#k;
-    for (const lruvec of k.lru.lruvecs) {
-      if (lruvec === undefined) continue;
+    for (const lruvec of [...all_memcgs(k.memcg.root_mem_cgroup)].flatMap(({ lruvecs }) => lruvecs)) {
       const sizes = new Int32Array(MAX_NR_ZONES * NR_LRU_LISTS);
       for (let lru = 0; lru < NR_LRU_LISTS; lru++) {
         // Nobody walks the unevictable list: it is only counted.
@@ -172,6 +174,8 @@ export class Census {
           if (((section_map(k.mm, pfn)[page_index(pfn) + PG_FLAGS]! >>> PG_lru) & 1) === 0) {
             this.#wrong(pfn, 'on an LRU list without PG_lru');
           }
+          if (folio_lruvec(k, pfn) !== lruvec)
+            this.#wrong(pfn, 'on the LRU list of a memory cgroup that is not charged');
           if (++n > MAX_LIST) break;
         }
       }

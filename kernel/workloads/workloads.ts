@@ -13,6 +13,7 @@ import { Audit } from './audit.ts';
 import { fill } from './fill.ts';
 import { forkbomb } from './forkbomb.ts';
 import { fragment } from './fragment.ts';
+import { groups } from './groups.ts';
 import { hog } from './hog.ts';
 import { hugepage } from './hugepage.ts';
 import { Sampler } from './samples.ts';
@@ -20,7 +21,7 @@ import { stream } from './stream.ts';
 import type { Workload } from './workload.ts';
 import { WorkloadRun } from './workload_run.ts';
 
-export const workloads: readonly Workload[] = [fill, stream, fragment, forkbomb, hog, atomic, hugepage];
+export const workloads: readonly Workload[] = [fill, stream, fragment, forkbomb, hog, atomic, hugepage, groups];
 
 export interface WorkloadResult {
   readonly work: WorkloadRun;

@@ -11,6 +11,7 @@ import { debian } from '../../../kernel/config.ts';
 import { node_stat_names } from '../../../kernel/fs/proc/vmstat_text.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS } from '../../../kernel/include/mm.ts';
 import { OOM_SCORE_ADJ_MIN } from '../../../kernel/include/oom.ts';
+import { PGFAULT } from '../../../kernel/include/vm_event_item.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { KernelPanic } from '../../../kernel/lib/bug.ts';
 import { nodemask_of_node, nodes_copy } from '../../../kernel/lib/nodemask.ts';
@@ -125,7 +126,7 @@ function memcg_of(k: Kernel, lines: readonly string[], oom_memcg: string): mem_c
   const stat = (name: string): number => Number(shown.get(name) ?? 0);
   memcg.kmem_pages = stat('kernel') / 4096;
   const set = (item: (typeof node_stat_names)[number], value: number): void => {
-    memcg.vmstats[node_stat_names.indexOf(item)] = value;
+    memcg.lruvecs[0]!.stats[node_stat_names.indexOf(item)] = value;
   };
   set('nr_anon_pages', stat('anon') / 4096);
   set('nr_kernel_stack', stat('kernel_stack') / 1024);
@@ -134,7 +135,7 @@ function memcg_of(k: Kernel, lines: readonly string[], oom_memcg: string): mem_c
   set('nr_active_anon', stat('active_anon') / 4096);
   set('nr_slab_reclaimable', stat('slab_reclaimable'));
   set('nr_slab_unreclaimable', stat('slab_unreclaimable'));
-  memcg.vm_events.set('pgfault', stat('pgfault'));
+  memcg.vm_events[PGFAULT] = stat('pgfault');
   if (lines.some((line) => line.includes('memory.oom.group set'))) memory_oom_group_write(memcg, '1');
   return memcg;
 }

@@ -79,7 +79,7 @@ function* swap_out(k: Kernel, pfn: pfn_t): Sleeping<boolean> {
   const idle = page_count(k, pfn) === 2 && !folio_test(k, pfn, PG_dirty) && !folio_test(k, pfn, PG_writeback);
   if (!idle || !folio_test(k, pfn, PG_swapcache)) return give_up(k, pfn);
   const entry = folio_swap_entry(k, pfn);
-  __delete_from_swap_cache(k, pfn, entry, workingset_eviction(k, pfn));
+  __delete_from_swap_cache(k, pfn, entry, workingset_eviction(k, pfn, null));
   put_swap_folio(k, entry);
   folio_unlock(k, pfn);
   folio_put(k, pfn);

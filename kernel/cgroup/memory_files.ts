@@ -1,0 +1,112 @@
+// /sys/fs/cgroup/PATH/FILE: the files of memory cgroups with cgroup v2 (Linux: mm/memcontrol.c memory_files[],
+// swap_files[]; kernel/cgroup/cgroup.c cgroup_procs_show()).
+//
+// Left out: memory.pressure, memory.zswap.*; files of other controllers.
+
+import { EINVAL, PAGE_SIZE } from '../include/types.ts';
+import type { Kernel } from '../kernel.ts';
+import {
+  memory_high_write,
+  memory_low_write,
+  memory_max_write,
+  memory_min_write,
+  memory_reclaim,
+  swap_high_write,
+  swap_max_write,
+} from '../mm/memcg_files.ts';
+import { memory_oom_group_write } from '../mm/memcg_oom.ts';
+import { memory_numa_stat_format, memory_stat_format } from '../mm/memcg_stat.ts';
+import { type mem_cgroup, mem_cgroup_create, type memory_events } from '../mm/memcontrol.ts';
+import { PAGE_COUNTER_MAX } from '../mm/page_counter.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
+
+const ROOT = '/sys/fs/cgroup';
+
+interface cftype {
+  /** CFTYPE_NOT_ON_ROOT is the rule. */
+  readonly on_root?: boolean;
+  readonly show?: (memcg: mem_cgroup, k: Kernel) => string;
+  readonly write?: (k: Kernel, memcg: mem_cgroup, text: string) => Sleeping<number>;
+}
+
+const bytes = (pages: number): string => `${pages * PAGE_SIZE}\n`;
+const tunable = (pages: number): string => (pages === PAGE_COUNTER_MAX ? 'max\n' : bytes(pages));
+const lines = (rows: readonly string[]): string => rows.map((row) => `${row}\n`).join('');
+
+const events_show = (events: memory_events): string =>
+  lines(
+    (['low', 'high', 'max', 'oom', 'oom_kill', 'oom_group_kill'] as const).map((name) => `${name} ${events[name]}`),
+  );
+
+// biome-ignore lint/correctness/useYield: other files' writes wait
+function* oom_group_write(_k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
+  return memory_oom_group_write(memcg, text);
+}
+
+const procs_show = (memcg: mem_cgroup, k: Kernel): string =>
+  lines(
+    [...k.sched.tasks].filter((task) => (task.memcg ?? k.memcg.root_mem_cgroup) === memcg).map(({ pid }) => `${pid}`),
+  );
+
+const files: ReadonlyMap<string, cftype> = new Map<string, cftype>([
+  ['cgroup.procs', { on_root: true, show: procs_show }],
+  ['memory.current', { show: ({ memory }) => bytes(memory.usage) }],
+  ['memory.peak', { show: ({ memory }) => bytes(memory.watermark) }],
+  ['memory.min', { show: ({ memory }) => tunable(memory.min), write: memory_min_write }],
+  ['memory.low', { show: ({ memory }) => tunable(memory.low), write: memory_low_write }],
+  ['memory.high', { show: ({ memory }) => tunable(memory.high), write: memory_high_write }],
+  ['memory.max', { show: ({ memory }) => tunable(memory.max), write: memory_max_write }],
+  ['memory.events', { show: ({ events }) => events_show(events) }],
+  ['memory.events.local', { show: ({ events_local }) => events_show(events_local) }],
+  ['memory.stat', { on_root: true, show: (memcg, k) => lines(memory_stat_format(k, memcg)) }],
+  ['memory.numa_stat', { on_root: true, show: (memcg, k) => lines(memory_numa_stat_format(k, memcg)) }],
+  ['memory.oom.group', { show: ({ oom_group }) => `${Number(oom_group)}\n`, write: oom_group_write }],
+  ['memory.reclaim', { on_root: true, write: memory_reclaim }],
+  ['memory.swap.current', { show: ({ swap }) => bytes(swap.usage) }],
+  ['memory.swap.high', { show: ({ swap }) => tunable(swap.high), write: swap_high_write }],
+  ['memory.swap.max', { show: ({ swap }) => tunable(swap.max), write: swap_max_write }],
+  ['memory.swap.events', { show: ({ events: e }) => `high ${e.swap_high}\nmax ${e.swap_max}\nfail ${e.swap_fail}\n` }],
+]);
+
+/** Those that can be written. */
+export const memory_file_names: readonly string[] = [...files].flatMap(([name, { write }]) => (write ? [name] : []));
+
+/** The cgroup of a path, such as a/b; null: there is none. */
+export function cgroup_lookup(k: Kernel, path: string): mem_cgroup | null {
+  let at: mem_cgroup = k.memcg.root_mem_cgroup;
+  for (const name of path.split('/')) {
+    if (name === '') continue;
+    const child = at.children.find((one) => one.online && one.name === name);
+    if (child === undefined) return null;
+    at = child;
+  }
+  return at;
+}
+
+/** mkdir -p. @returns it, or -errno */
+export function cgroup_mkdir(k: Kernel, path: string): mem_cgroup | number {
+  let at: mem_cgroup = k.memcg.root_mem_cgroup;
+  for (const name of path.split('/')) {
+    const child = at.children.find((one) => one.online && one.name === name) ?? mem_cgroup_create(k, at, name);
+    if (typeof child === 'number') return child;
+    at = child;
+  }
+  return at;
+}
+
+/** @returns 0 or -errno; -EINVAL, too, where there is no such file to write to */
+export function* cgroup_write(k: Kernel, memcg: mem_cgroup, name: string, text: string): Sleeping<number> {
+  const file = files.get(name);
+  if (file?.write === undefined || (memcg.parent === null && file.on_root !== true)) return -EINVAL;
+  return yield* file.write(k, memcg, text);
+}
+
+/** @param path from the root, such as /sys/fs/cgroup/a/memory.stat. @returns null: there is no such file */
+export function cgroup_read(k: Kernel, path: string): string | null {
+  if (!path.startsWith(`${ROOT}/`)) return null;
+  const slash = path.lastIndexOf('/');
+  const memcg = cgroup_lookup(k, path.slice(ROOT.length, slash));
+  const file = files.get(path.slice(slash + 1));
+  if (memcg === null || file?.show === undefined) return null;
+  return memcg.parent === null && file.on_root !== true ? null : file.show(memcg, k);
+}
