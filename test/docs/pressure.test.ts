@@ -107,21 +107,21 @@ const zones_rows = (k: Kernel): Row[] => {
 };
 
 const state = (k: Kernel): string[] => {
-  const { buddies, unusable } = fragmentation(k, 'DMA32');
-  return [buddies.join(' '), unusable.join(' ')];
+  const { buddies, index, unusable } = fragmentation(k, 'DMA32');
+  return [buddies.join(' '), unusable.join(' '), index.join(' ')];
 };
 
-/** Free blocks of DMA32 and its unusable_index, as the recording's section has them. */
+/** Free blocks of DMA32, its unusable_index and extfrag_index, as the recording's section has them. */
 function recorded_state(like: Recording, title: string): string[] {
-  const [buddies, unusable] = ['Node 0', '/sys/kernel/debug/extfrag/unusable_index'].map((start) =>
-    like.section(title).find((line) => line.startsWith(start) && line.includes(' DMA32 ')),
+  const lines = ['Node 0', ...['unusable', 'extfrag'].map((name) => `/sys/kernel/debug/extfrag/${name}_index`)].map(
+    (start) => like.section(title).find((line) => line.startsWith(start) && line.includes(' DMA32 ')),
   );
   const values = (line: string | undefined): string =>
     line!
       .trim()
       .split(/ DMA32 +/)[1]!
       .replaceAll(/ +/g, ' ');
-  return [values(buddies), values(unusable)];
+  return lines.map(values);
 }
 
 const seen: string[][] = [];
@@ -136,6 +136,7 @@ function state_rows(like: Recording): Row[] {
     const linux = recorded_state(like, title);
     rows.push([`free blocks of orders 0 to 10, ${title}`, linux[0]!, seen[n]![0]!]);
     rows.push([`\`unusable_index\`, ${title}`, linux[1]!, seen[n]![1]!]);
+    rows.push([`\`extfrag_index\`, ${title}`, linux[2]!, seen[n]![2]!]);
   }
   return rows;
 }
@@ -208,6 +209,17 @@ const cases: readonly Case[] = [
     name: 'holes',
     boot: () => booted(PC, []),
     start: holes(10240, function* (actor) {
+      look(actor.run);
+      yield* compact(actor);
+      look(actor.run);
+    }),
+    rows: (like, run) => [...state_rows(like), ...counts(COMPACT, like, run)],
+    long: false,
+  },
+  {
+    name: 'index',
+    boot: () => booted(PC, []),
+    start: holes(1450, function* (actor) {
       look(actor.run);
       yield* compact(actor);
       look(actor.run);

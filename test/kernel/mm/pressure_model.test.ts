@@ -27,8 +27,18 @@ function run(spec: PressureSpec): PressureModel {
 }
 
 test('any machine: contents are what was written, every page has one owner, and nobody sleeps for ever', () => {
-  const property = fc.property(anyPressure, (spec) => void run(spec));
+  const told: Record<string, number> = {};
+  let operations = 0;
+  const property = fc.property(anyPressure, (spec) => {
+    const model = run(spec);
+    operations += model.operations;
+    for (const [error, times] of Object.entries(model.told)) told[error] = (told[error] ?? 0) + times;
+  });
   fc.assert(property, { numRuns: runs, seed, endOnFailure: true });
+  expect(operations).toBe(runs * steps);
+  if (!soak) return;
+  // Each kind of failure has happened, and somebody was told of it.
+  for (const [error, times] of Object.entries(told)) expect([error, times > 0]).toEqual([error, true]);
 }, 3_600_000);
 
 const harsh: PressureSpec = {
