@@ -160,14 +160,14 @@ export class PhysicalMemory {
   copyOut(pa: number, to: Uint8Array, at: number, size: number): void {
     const chunk = this.#chunk(Math.floor(pa / CHUNK_SIZE));
     const from = pa % CHUNK_SIZE;
-    if (from >= chunk.from && from + size <= chunk.to) to.set(chunk.bytes.subarray(from, from + size), at);
+    if (from >= chunk.from && from + size <= chunk.to) to.set(new Uint8Array(chunk.bytes.buffer, from, size), at);
     else to.set(this.read(pa, size), at);
   }
 
   copyIn(pa: number, from: Uint8Array, at: number, size: number): void {
     const chunk = this.#chunk(Math.floor(pa / CHUNK_SIZE));
     const to = pa % CHUNK_SIZE;
-    const bytes = from.subarray(at, at + size);
+    const bytes = new Uint8Array(from.buffer, from.byteOffset + at, size);
     if (to >= chunk.from && to + size <= chunk.to) chunk.bytes.set(bytes, to);
     else this.write(pa, bytes);
   }

@@ -4,8 +4,9 @@
 // Left out: giving the lock up after every SWAP_CLUSTER_MAX pages, and trylock failing: no one else could take it.
 // Differs from Linux: the list is an array.
 
-import { PG_INDEX, PG_MEMCG_DATA } from '../include/mm_types.ts';
+import { PG_FLAGS, PG_INDEX, PG_MAPPING, PG_MAPPING_HI, PG_MEMCG_DATA } from '../include/mm_types.ts';
 import { MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from '../include/mmzone.ts';
+import { PG_ODD_AT_FREE } from '../include/page_flags.ts';
 import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -13,9 +14,10 @@ import { trace_mm_page_free_batched } from '../trace/events/kmem.ts';
 import { FPI_NONE, free_one_page } from './buddy.ts';
 import { mem_cgroup_uncharge } from './memcg_folio.ts';
 import { page_index, page_zone, section_map } from './page.ts';
-import { free_pages_prepare } from './page_prep.ts';
+import { free_pages_prepare, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, free_unref_page_commit } from './pcp.ts';
+import { free_to_pcplist } from './pcp_fast.ts';
 import { zone_cpu } from './zone_cpu.ts';
 
 /** Bad pages, and those of isolated pageblocks, are dealt with here. @returns whether the page is left for a per-cpu list */
@@ -40,7 +42,17 @@ export function free_unref_pages(k: Kernel, pages: Int32Array, nr: number): void
     return;
   }
   // Nobody looks on: that each is prepared just before it goes makes no difference.
-  for (let at = nr - 1; at >= 0; at--) free_unref_page(k, pages[at]!, 0);
+  for (let at = nr - 1; at >= 0; at--) {
+    const pfn = pages[at]!;
+    const m = section_map(k.mm, pfn);
+    const i = page_index(pfn);
+    // As free_pages_prepare() does first.
+    if ((m[i + PG_MAPPING]! & PAGE_MAPPING_FLAGS) !== 0 && (m[i + PG_FLAGS]! & PG_ODD_AT_FREE) === 0) {
+      m[i + PG_MAPPING] = 0;
+      m[i + PG_MAPPING_HI] = 0;
+    }
+    if (!free_to_pcplist(k, pfn, 0, m, i)) free_unref_page(k, pfn, 0);
+  }
 }
 
 /** Frees pages that nobody has a reference to any more. */

@@ -6,6 +6,7 @@
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import {
+  PAGE_LRU_OFFSET,
   PG_FLAGS,
   PG_FLAGS_HI,
   PG_INDEX,
@@ -13,6 +14,7 @@ import {
   PG_MAPPING_HI,
   PG_PRIVATE,
   PG_PRIVATE_HI,
+  VMEMMAP_HI,
 } from '../include/mm_types.ts';
 import {
   MIGRATE_CMA,
@@ -29,6 +31,7 @@ import {
   ZONE_RECLAIM_ACTIVE,
 } from '../include/mmzone.ts';
 import { CPUPID_NONE, CPUPID_NONE_HI, PAGE_FLAGS_CHECK_AT_PREP, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { LIST_POISON_HI, LIST_POISON1, LIST_POISON2 } from '../include/poison.ts';
 import { KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGALLOC, PGFREE } from '../include/vm_event_item.ts';
@@ -51,9 +54,17 @@ import { __rmqueue } from './fallback.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_populated_zone } from './mmzone_iter.ts';
-import { add_to_zone_table, page_index, section_map } from './page.ts';
+import { add_to_zone_table, lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { bulkfree_pcp_prepare, check_new_pcp, check_pcp_refill, MAX_BAD_PAGES } from './page_check.ts';
-import { list_add, list_add_tail, list_del, list_empty, list_first_page, list_last_page } from './page_list.ts';
+import {
+  is_page_pointer,
+  list_add,
+  list_add_tail,
+  list_del,
+  list_empty,
+  list_first_page,
+  list_last_page,
+} from './page_list.ts';
 import { free_pages_prepare, kernel_init_pages, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -181,6 +192,38 @@ export function rmqueue_pcplist(
   return pfn;
 }
 
+/** Takes the last page off a list that is not empty. It is written out for neighbours that both point back. */
+function take_last(k: Kernel, c: ZoneCpu, head: number): pfn_t {
+  const maps = k.mm.section_mem_map;
+  const v = c.view;
+  const head_lo = (c.pointer_lo + (head << 2)) | 0;
+  const head_hi = c.pointer_hi;
+  const lo = v[head + 2]!;
+  const hi = v[head + 3]!;
+  const m = is_page_pointer(hi) ? maps[((hi - VMEMMAP_HI) << 11) | (lo >>> 21)] : undefined;
+  const at = (lo & 0x1fffff) >>> 2;
+  if (m !== undefined && (lo & 63) === PAGE_LRU_OFFSET && m[at] === head_lo && m[at + 1] === head_hi) {
+    const prev_lo = m[at + 2]!;
+    const prev_hi = m[at + 3]!;
+    const p = is_page_pointer(prev_hi) ? maps[((prev_hi - VMEMMAP_HI) << 11) | (prev_lo >>> 21)] : undefined;
+    const p_at = (prev_lo & 0x1fffff) >>> 2;
+    if (p !== undefined && (prev_lo & 63) === PAGE_LRU_OFFSET && p[p_at] === lo && p[p_at + 1] === hi) {
+      p[p_at] = head_lo;
+      p[p_at + 1] = head_hi;
+      v[head + 2] = prev_lo;
+      v[head + 3] = prev_hi;
+      m[at] = LIST_POISON1;
+      m[at + 1] = LIST_POISON_HI;
+      m[at + 2] = LIST_POISON2;
+      m[at + 3] = LIST_POISON_HI;
+      return lru_pointer_pfn(lo, hi);
+    }
+  }
+  const pfn = list_last_page(k, c, head);
+  list_del(k, c, pfn);
+  return pfn;
+}
+
 /**
  * Gives `count` pages of the per-cpu lists back, from the list `pindex` on, a list at a time: of each those that were
  * freed first.
@@ -203,11 +246,10 @@ function free_pcppages_bulk(k: Kernel, zone: Zone, count: number, c: ZoneCpu, pi
     }
     const order = pindex_to_order(pindex);
     do {
-      const pfn = list_last_page(k, c, head - c.base);
+      const pfn = take_last(k, c, head - c.base);
       const m = section_map(k.mm, pfn);
       const i = page_index(pfn);
       let mt = m[i + PG_INDEX]!;
-      list_del(k, c, pfn);
       count -= 1 << order;
       w[c.base + PCP_COUNT]! -= 1 << order;
       if (bulkfree_pcp_prepare(k, m, i, pfn)) continue;
