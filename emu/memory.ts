@@ -3,9 +3,12 @@
 //
 // The bytes come from a backing in chunks of 1 GiB: plain ArrayBuffers here, or memory that an engine shares with its
 // guest (unicorn/backing.ts). Nothing is resident until touched, and a chunk never moves, so typed arrays over it may be
-// kept for good.
+// kept for good. Chunks next to each other share a buffer, so that hot code can have one array for all the memory of
+// most machines (kernel/mm/fast_paths.ts).
 
 const CHUNK_SIZE = 0x40000000;
+/** Of a shared buffer: indices of its 32-bit words are below 2^31, which is what JavaScript is fastest with. */
+const WINDOW_SIZE = 8 * CHUNK_SIZE;
 const PAGE_SIZE = 0x1000;
 const ADDRESS_LIMIT = 2 ** 46;
 
@@ -19,22 +22,47 @@ export interface AddressRange {
 export interface Backing {
   /** First address that this backing cannot hold. */
   readonly limit: number;
-  /** The 1 GiB of chunk `n`, zero at first, always the same buffer. */
-  chunk(n: number): ArrayBuffer;
+  /** The 1 GiB of chunk `n`, zero at first: always the same bytes, in a buffer that may hold others too. */
+  chunk(n: number): Uint8Array;
+}
+
+/** The buffers of a backing, made as they are asked for: one for each stretch of `windowSize` below `end`. */
+export class Windows {
+  readonly #end: number;
+  readonly #size: number;
+  readonly #make: (start: number, size: number) => ArrayBuffer;
+  readonly #buffers = new Map<number, ArrayBuffer>();
+
+  constructor(end: number, windowSize: number, make: (start: number, size: number) => ArrayBuffer) {
+    this.#end = Math.ceil(end / CHUNK_SIZE) * CHUNK_SIZE;
+    this.#size = windowSize;
+    this.#make = make;
+  }
+
+  chunk(n: number): Uint8Array {
+    const at = n * CHUNK_SIZE;
+    const start = at - (at % this.#size);
+    let buffer = this.#buffers.get(start);
+    if (buffer === undefined) {
+      buffer = this.#make(start, Math.min(this.#size, this.#end - start));
+      this.#buffers.set(start, buffer);
+    }
+    return new Uint8Array(buffer, at - start, CHUNK_SIZE);
+  }
 }
 
 /** Memory of the JavaScript engine alone: no guest code runs on it, any host has it. */
 export class ArrayBacking implements Backing {
   readonly limit = ADDRESS_LIMIT;
-  readonly #chunks = new Map<number, ArrayBuffer>();
+  readonly #windows: Windows;
 
-  chunk(n: number): ArrayBuffer {
-    let buffer = this.#chunks.get(n);
-    if (buffer === undefined) {
-      buffer = new ArrayBuffer(CHUNK_SIZE);
-      this.#chunks.set(n, buffer);
-    }
-    return buffer;
+  /** @param end of the highest RAM or ROM */
+  constructor(end: number) {
+    this.#windows = new Windows(end, WINDOW_SIZE, (_, size) => new ArrayBuffer(size));
+  }
+
+  chunk(n: number): Uint8Array {
+    return this.#windows.chunk(n);
   }
 }
 
@@ -54,10 +82,10 @@ class Chunk {
   readonly from: number;
   readonly to: number;
 
-  constructor(buffer: ArrayBuffer, pieces: readonly Piece[]) {
-    this.words = new Int32Array(buffer);
-    this.bytes = new Uint8Array(buffer);
-    this.view = new DataView(buffer);
+  constructor(bytes: Uint8Array, pieces: readonly Piece[]) {
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.pieces = pieces;
     const ram = pieces.filter((piece) => piece.writable).sort((a, b) => b.to - b.from - (a.to - a.from))[0];
     this.from = ram?.from ?? 0;
@@ -71,9 +99,10 @@ export class PhysicalMemory {
   readonly #backing: Backing;
   readonly #chunks: (Chunk | undefined)[] = [];
   /** Stands for every chunk that holds neither RAM nor ROM. */
-  readonly #hole = new Chunk(new ArrayBuffer(0), []);
+  readonly #hole = new Chunk(new Uint8Array(0), []);
 
-  constructor(ram: readonly AddressRange[], rom: readonly AddressRange[] = [], backing: Backing = new ArrayBacking()) {
+  constructor(ram: readonly AddressRange[], rom: readonly AddressRange[] = [], backing?: Backing) {
+    backing ??= new ArrayBacking(Math.max(...[...ram, ...rom].map((range) => range.end), 0));
     this.ram = checkRanges([...ram, ...rom], backing.limit).filter((range) => !rom.includes(range));
     this.rom = rom;
     this.#backing = backing;
@@ -83,7 +112,7 @@ export class PhysicalMemory {
   words(n: number): Int32Array {
     let chunk = this.#chunk(n);
     if (chunk === this.#hole) {
-      chunk = new Chunk(new ArrayBuffer(CHUNK_SIZE), []);
+      chunk = new Chunk(new Uint8Array(CHUNK_SIZE), []);
       this.#chunks[n] = chunk;
     }
     return chunk.words;

@@ -145,7 +145,6 @@ export class Kernel {
     this.recorded = recorded;
     this.cpuset = new CpusetState(this.cpus.cpu_online_mask.length);
     this.page_alloc = new PageAllocState(
-      this.mm,
       config.CMA,
       config.TRANSPARENT_HUGEPAGE !== false,
       config.INIT_ON_ALLOC_DEFAULT_ON,

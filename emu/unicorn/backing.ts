@@ -2,10 +2,12 @@
 // that 1 TiB costs nothing until touched.
 
 import { EngineError } from '../engine.ts';
-import type { Backing } from '../memory.ts';
+import { type Backing, Windows } from '../memory.ts';
 import type { Koffi } from './binding.ts';
 
 const GiB = 0x40000000;
+/** The largest buffer that Node-API makes of memory that is there already. */
+const WINDOW_SIZE = 4 * GiB;
 /** Unicorn's x86 CPUs have 40 address bits; a page table entry beyond that faults. */
 export const MAX_PHYSICAL_ADDRESS = 2 ** 40;
 
@@ -20,7 +22,7 @@ export class SharedBacking implements Backing {
   /** Host address of physical address 0. */
   readonly base: bigint;
   readonly #koffi: Koffi;
-  readonly #chunks = new Map<number, ArrayBuffer>();
+  readonly #windows: Windows;
 
   /** @param end of the highest RAM or ROM */
   constructor(koffi: Koffi, end: number) {
@@ -36,15 +38,11 @@ export class SharedBacking implements Backing {
     if (BigInt.asIntN(64, this.base) === -1n) {
       throw new EngineError(`the host gave no ${this.limit / GiB} GiB of address space (see ulimit -v)`);
     }
+    this.#windows = new Windows(end, WINDOW_SIZE, (start, size) => koffi.view(this.base + BigInt(start), size));
   }
 
-  chunk(n: number): ArrayBuffer {
-    let buffer = this.#chunks.get(n);
-    if (buffer === undefined) {
-      buffer = this.#koffi.view(this.base + BigInt(n * GiB), GiB);
-      this.#chunks.set(n, buffer);
-    }
-    return buffer;
+  chunk(n: number): Uint8Array {
+    return this.#windows.chunk(n);
   }
 
   /** Gives the memory back to the host. The addresses stay mapped, as zeros: somebody may still hold a typed array. */

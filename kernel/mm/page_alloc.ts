@@ -6,8 +6,15 @@
 // __alloc_pages() is plain: it never waits. Tasks that can wait call alloc_pages_sleeping().
 
 import { __kernel_map_pages } from '../arch/x86/pageattr.ts';
-import { __GFP_ACCOUNT, __GFP_NOFAIL, __GFP_NOWARN, __GFP_THISNODE, __GFP_WRITE } from '../include/gfp_types.ts';
-import { PAGE_WORDS, PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
+import {
+  __GFP_ACCOUNT,
+  __GFP_NOFAIL,
+  __GFP_NOWARN,
+  __GFP_THISNODE,
+  __GFP_WRITE,
+  GFP_ZONE_TABLE,
+} from '../include/gfp_types.ts';
+import { PAGE_WORDS, PG_FLAGS, PG_FLAGS_HI, PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   MAX_ORDER,
   MIGRATE_MOVABLE,
@@ -16,7 +23,7 @@ import {
   ZONE_DMA32,
   ZONE_NORMAL,
 } from '../include/mmzone.ts';
-import { PAGE_FLAGS_CHECK_AT_PREP, PG_head, PG_reserved } from '../include/page_flags.ts';
+import { PAGE_FLAGS_CHECK_AT_PREP, PG_head, PG_reserved, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
 import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
@@ -31,7 +38,7 @@ import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts
 import { explain, explain_fault, explain_request, explain_too_large, explaining } from '../trace/explain.ts';
 import { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
-import { alloc_from_free_list, free_to_free_list } from './buddy_fast.ts';
+import { paths_to_free } from './fast_paths.ts';
 import { get_page_from_freelist, get_page_sleeping } from './get_page.ts';
 import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
@@ -45,7 +52,6 @@ import { split_page_switched_on } from './page_hooks.ts';
 import { free_pages_prepare } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, pcp_allowed_order } from './pcp.ts';
-import { alloc_from_pcplist, free_to_pcplist } from './pcp_fast.ts';
 import { first_zones_zonelist, prepare_switched_on } from './prepare_alloc.ts';
 import { __alloc_pages_slowpath } from './slowpath.ts';
 import { __count_vm_events } from './vm_event.ts';
@@ -70,6 +76,15 @@ function remember_preferred(k: Kernel, zonelist: number): void {
   const c = zone_cpu(k, zone, k.percpu.cpu);
   k.page_alloc.preferred[zonelist] = c;
   k.page_alloc.by_id[(zone.nid << 3) | zone.idx] = c;
+}
+
+/** Shows them the way from a page to this CPU's part of its zone. */
+function remember_section(k: Kernel, pfn: pfn_t, m: Int32Array, i: number): void {
+  const { by_id, sections } = k.page_alloc;
+  const section = pfn >>> PFN_SECTION_SHIFT;
+  if (sections[section] !== undefined) return;
+  const c = by_id[m[i + PG_FLAGS_HI]! >>> ZONES_PGSHIFT_HI];
+  if (c !== undefined) sections[section] = paths_to_free(k, c, section);
 }
 
 /** What the request is, in terms of zones. @returns the flags of the first attempt; -1: it fails */
@@ -131,11 +146,16 @@ export function __alloc_pages(
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
   // What will be written to may have to come from a node that is less dirty; who must not fail may be warned.
   if (nodemask === null && ((gfp & (__GFP_WRITE | __GFP_NOFAIL)) | state.static_keys) === 0) {
-    const pfn =
-      order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
-        ? alloc_from_pcplist(k, gfp, order, preferred_nid)
-        : alloc_from_free_list(k, gfp, order, preferred_nid);
-    if (pfn >= 0) return pfn;
+    const highest_zoneidx = (GFP_ZONE_TABLE >>> ((gfp & 15) << 1)) & 3;
+    const c = state.preferred[(((preferred_nid << 1) | ((gfp >>> 21) & 1)) << 2) | highest_zoneidx];
+    if (c !== undefined) {
+      const { paths } = c;
+      const pfn =
+        order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
+          ? paths.alloc_from_pcplist(k, c, gfp, order, highest_zoneidx)
+          : paths.alloc_from_free_list(k, c, gfp, order, highest_zoneidx);
+      if (pfn >= 0) return pfn;
+    }
   }
   const alloc_flags = prepare_general(k, gfp, order, preferred_nid, nodemask);
   if (alloc_flags < 0) return failed_on_purpose(k, order);
@@ -180,11 +200,16 @@ export function* alloc_pages_sleeping(
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
   if (nodemask === null && ((gfp & (__GFP_WRITE | __GFP_NOFAIL)) | state.static_keys) === 0) {
-    const pfn =
-      order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
-        ? alloc_from_pcplist(k, gfp, order, preferred_nid)
-        : alloc_from_free_list(k, gfp, order, preferred_nid);
-    if (pfn >= 0) return pfn;
+    const highest_zoneidx = (GFP_ZONE_TABLE >>> ((gfp & 15) << 1)) & 3;
+    const c = state.preferred[(((preferred_nid << 1) | ((gfp >>> 21) & 1)) << 2) | highest_zoneidx];
+    if (c !== undefined) {
+      const { paths } = c;
+      const pfn =
+        order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
+          ? paths.alloc_from_pcplist(k, c, gfp, order, highest_zoneidx)
+          : paths.alloc_from_free_list(k, c, gfp, order, highest_zoneidx);
+      if (pfn >= 0) return pfn;
+    }
   }
   const alloc_flags = prepare_general(k, gfp, order, preferred_nid, nodemask);
   if (alloc_flags < 0) return failed_on_purpose(k, order);
@@ -280,9 +305,22 @@ function free_the_page(k: Kernel, pfn: pfn_t, order: number): void {
  */
 export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const state = k.page_alloc;
-  const m = state.maps[pfn >>> PFN_SECTION_SHIFT];
+  const paths = state.sections[pfn >>> PFN_SECTION_SHIFT];
+  if (paths !== undefined && state.static_keys === 0) {
+    const freed =
+      order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
+        ? paths.free_to_pcplist(k, pfn, order)
+        : paths.free_to_free_list(k, pfn, order);
+    if (freed) return;
+  }
+  put_pages(k, pfn, order);
+}
+
+function put_pages(k: Kernel, pfn: pfn_t, order: number): void {
+  const state = k.page_alloc;
+  const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
-  if (m === undefined || m === NO_WORDS) no_struct_page(k, pfn);
+  if (m === NO_WORDS) no_struct_page(k, pfn);
   const head = m[i + PG_FLAGS]! & (1 << PG_head);
   if ((state.static_keys & KEY_DEBUG_VM) !== 0) {
     VM_BUG_ON_PAGE(k, m[i + PG_REFCOUNT] === 0, 'page_ref_count(page) == 0', pfn, 'include/linux/mm.h:780');
@@ -290,11 +328,7 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const refcount = (m[i + PG_REFCOUNT]! - 1) | 0;
   m[i + PG_REFCOUNT] = refcount;
   if (refcount === 0) {
-    if (state.static_keys === 0) {
-      if (order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order) {
-        if (free_to_pcplist(k, pfn, order, m, i)) return;
-      } else if (free_to_free_list(k, pfn, order, m, i)) return;
-    }
+    remember_section(k, pfn, m, i);
     free_the_page(k, pfn, order);
   } else if (head === 0) while (order-- > 0) free_the_page(k, pfn + (1 << order), order);
 }

@@ -7,8 +7,8 @@ import type { Kernel } from '../kernel.ts';
 import { mutex } from '../sched/mutex.ts';
 import type { MaySleep } from '../sched/sleeping.ts';
 import { alloc_context } from './alloc_context.ts';
+import type { FastPaths } from './fast_paths.ts';
 import type { mem_cgroup } from './memcontrol.ts';
-import type { MmState } from './mm_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { CpuZones } from './zone_cpu.ts';
 
@@ -46,10 +46,9 @@ export class PageAllocState {
   readonly cpu_zones: CpuZones[] = [new CpuZones()];
   preferred = this.cpu_zones[0]!.preferred;
   by_id = this.cpu_zones[0]!.by_id;
-  /** k.mm.section_mem_map and its companions, one step nearer. */
-  readonly maps: readonly Int32Array[];
-  readonly maps_f64: readonly Float64Array[];
-  readonly usemaps: readonly Int32Array[];
+  sections = this.cpu_zones[0]!.sections;
+  /** The written-out paths that have been made so far. */
+  readonly fast_paths: FastPaths[] = [];
   /** __GFP_ZERO if every page is to be cleared, asked for or not: init_on_alloc. */
   init_on_alloc: gfp_t;
   /** null: nothing can be reclaimed, compacted or killed. */
@@ -70,10 +69,7 @@ export class PageAllocState {
   /** warn_alloc()'s rate limit: start of the current interval in virtual nanoseconds, reports in it, reports withheld. */
   readonly nopage_rs = { begin: -1, printed: 0, missed: 0 };
 
-  constructor(mm: MmState, cma: boolean, thp: boolean, init_on_alloc: boolean) {
-    this.maps = mm.section_mem_map;
-    this.maps_f64 = mm.section_mem_map_f64;
-    this.usemaps = mm.section_usemap;
+  constructor(cma: boolean, thp: boolean, init_on_alloc: boolean) {
     this.init_on_alloc = init_on_alloc ? __GFP_ZERO : 0;
     this.cma = cma;
     this.alloc_cma = cma ? 0x80 : 0;

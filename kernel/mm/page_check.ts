@@ -41,25 +41,29 @@ const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer);
  */
 export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: number, flags: number): number {
   const unused = UNUSED[0];
-  // The masks say to the compiler how large an index can be: up to a block's length beyond the section, where there is
-  // nothing, and nothing is not what is expected.
-  for (; ((end - i) & 48) !== 0; i += 16) {
-    const j = (i & 0xffff0) >>> 1;
-    if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[j << 1]! & flags) !== 0) return i;
+  if (end - i < 64) {
+    for (; i < end; i = (i + 16) | 0) {
+      const j = i >>> 1;
+      if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[i]! & flags) !== 0) return i;
+    }
+    return -1;
   }
-  for (; i < end; i += 64) {
-    const j = (i & 0xffff0) >>> 1;
-    const w = i & 0xffff0;
+  // Four at a time. Those that are over go first, with neighbours that are looked at twice.
+  let step = (end - i) & 48 || 64;
+  while (i < end) {
+    const j = i >>> 1;
     if (
       f[j + 6] !== unused ||
       f[j + 14] !== unused ||
       f[j + 22] !== unused ||
       f[j + 30] !== unused ||
       f[j + 3]! + f[j + 7]! + (f[j + 11]! + f[j + 15]!) + (f[j + 19]! + f[j + 23]! + (f[j + 27]! + f[j + 31]!)) !== 0 ||
-      ((m[w]! | m[w + 16]! | m[w + 32]! | m[w + 48]!) & flags) !== 0
+      ((m[i]! | m[(i + 16) | 0]! | m[(i + 32) | 0]! | m[(i + 48) | 0]!) & flags) !== 0
     ) {
       return i;
     }
+    i = (i + step) | 0;
+    step = 64;
   }
   return -1;
 }

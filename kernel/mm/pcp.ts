@@ -295,8 +295,7 @@ export function free_unref_page_commit(
   order: number,
 ): void {
   const w = c.pcp;
-  const { events } = c;
-  events[PGFREE] = events[PGFREE]! + (1 << order);
+  __count_vm_events(k, PGFREE, 1 << order);
 
   const pindex = order_to_pindex(migratetype, order);
   list_add(k, c, PCP_LISTS + pindex * LIST_WORDS, pfn);

@@ -6,10 +6,12 @@
 
 import { RAM_CHUNK_SHIFT } from '../arch/x86/hw.ts';
 import { MAX_NUMNODES, NUMA_LOCAL, NUMA_OTHER, per_cpu_pages, per_cpu_zonestat } from '../include/mmzone.ts';
-import { type nid_t, PAGE_OFFSET_HI } from '../include/types.ts';
-import { PGALLOC, VM_EVENT_STRIDE } from '../include/vm_event_item.ts';
+import { type nid_t, PAGE_OFFSET_HI, type pfn_t } from '../include/types.ts';
+import { PGALLOC, PGFREE, VM_EVENT_STRIDE } from '../include/vm_event_item.ts';
 import { PZS_NUMA_EVENT } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
+import { type FastPaths, fast_paths } from './fast_paths.ts';
+import { NO_WORDS } from './mm_state.ts';
 import type { Zone } from './mmzone.ts';
 import { per_cpu_ptr } from './percpu.ts';
 
@@ -17,8 +19,6 @@ const CHUNK = 2 ** RAM_CHUNK_SHIFT;
 
 export class ZoneCpu {
   readonly zone: Zone;
-  /** struct zone: zone.view. */
-  readonly zone_words: Int32Array;
   /** struct per_cpu_pages, and the pointer to it in the direct map. */
   readonly words: Int32Array;
   readonly base: number;
@@ -32,19 +32,29 @@ export class ZoneCpu {
   readonly stat: Int32Array;
   /** struct per_cpu_pages as what its lists lie in. */
   readonly view: Int32Array;
-  /** The CPU's event counters, and which of them counts what this zone hands out. */
-  readonly events: Float64Array;
-  readonly pgalloc: number;
   /** The CPU's own node. */
   readonly cpu_node: nid_t;
-  /** Word of `stat` that counts pages of this zone handed out on this CPU: NUMA_LOCAL or NUMA_OTHER. */
+
+  // What the written-out paths go by: places in the arrays that they know of (fast_paths.ts).
+
+  paths: FastPaths;
+  /** Of struct zone, and the pointer to it. */
+  readonly zone_base: number;
+  readonly zone_pointer_lo: number;
+  readonly zone_pointer_hi: number;
+  readonly pcp_base: number;
+  readonly zonestat_base: number;
+  /** The CPU's counters of what this zone hands out and of what is freed. */
+  readonly pgalloc: number;
+  readonly pgfree: number;
+  /** Pages that came from here as asked for; and of this CPU's node or not: NUMA_LOCAL or NUMA_OTHER. */
+  readonly numa_hit: number;
   readonly numa_local: number;
 
   constructor(k: Kernel, zone: Zone, cpu: number) {
     const pcp = per_cpu_ptr(k, zone.per_cpu_pageset, cpu);
     const stats = per_cpu_ptr(k, zone.per_cpu_zonestats, cpu);
     this.zone = zone;
-    this.zone_words = zone.view;
     this.words = k.hw.ram.words(Math.floor(pcp / CHUNK));
     this.base = (pcp % CHUNK) >>> 2;
     this.pointer_lo = pcp | 0;
@@ -54,12 +64,33 @@ export class ZoneCpu {
     this.pcp = this.words.subarray(this.base, this.base + (per_cpu_pages.size >> 2));
     this.stat = this.stat_words.subarray(this.stat_base, this.stat_base + (per_cpu_zonestat.size >> 2));
     this.view = this.pcp;
-    this.events = k.vm_event.counts.subarray(cpu * VM_EVENT_STRIDE, (cpu + 1) * VM_EVENT_STRIDE);
-    this.pgalloc = PGALLOC + zone.idx;
     this.cpu_node = k.percpu.numa_node[cpu] ?? 0;
-    this.numa_local = PZS_NUMA_EVENT + 2 * (zone.nid === this.cpu_node ? NUMA_LOCAL : NUMA_OTHER);
+
+    this.zone_base = word_of(zone.view);
+    this.zone_pointer_lo = zone.pointer_lo;
+    this.zone_pointer_hi = zone.pointer_hi;
+    this.pcp_base = word_of(this.pcp);
+    this.zonestat_base = word_of(this.stat);
+    this.pgalloc = cpu * VM_EVENT_STRIDE + PGALLOC + zone.idx;
+    this.pgfree = cpu * VM_EVENT_STRIDE + PGFREE;
+    this.numa_hit = this.zonestat_base + PZS_NUMA_EVENT;
+    this.numa_local = this.numa_hit + 2 * (zone.nid === this.cpu_node ? NUMA_LOCAL : NUMA_OTHER);
+    this.paths = fast_paths(k, zone.view, this.pcp, zone.view);
+  }
+
+  /**
+   * From now on the written-out paths expect what this zone hands out to have its struct pages with those of `section`.
+   * @returns -1: the general path is to serve the request that found this out
+   */
+  look_in(k: Kernel, section: number): pfn_t {
+    const map = k.mm.section_mem_map[section];
+    if (map !== undefined && map !== NO_WORDS) this.paths = fast_paths(k, this.zone.view, this.pcp, map);
+    return -1;
   }
 }
+
+/** Where the view begins in its buffer; for sure a small integer to the compiler. */
+const word_of = (view: Int32Array): number => (view.byteOffset / 4) | 0;
 
 function make_zone_cpu(k: Kernel, zone: Zone, cpu: number): ZoneCpu {
   const view = new ZoneCpu(k, zone, cpu);
@@ -79,6 +110,8 @@ export class CpuZones {
   readonly preferred = nothing();
   /** By what page->flags has above ZONES_PGSHIFT: nid << 3 | zone. */
   readonly by_id = nothing();
+  /** The written-out paths that free pages of a section, by its number. */
+  readonly sections: (FastPaths | undefined)[] = [];
 }
 
 /** From now on the kernel runs on `cpu`. */
@@ -89,6 +122,7 @@ export function switch_to_cpu(k: Kernel, cpu: number): void {
   state.cpu_zones[cpu] ??= new CpuZones();
   state.preferred = state.cpu_zones[cpu].preferred;
   state.by_id = state.cpu_zones[cpu].by_id;
+  state.sections = state.cpu_zones[cpu].sections;
 }
 
 /** Per-cpu areas have been put in place of the image's one, or zonelists have been built. */

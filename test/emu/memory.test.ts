@@ -18,7 +18,7 @@ const pcRam: AddressRange[] = [
 const pcRom: AddressRange[] = [{ start: 4 * GiB - 64 * KiB, end: 4 * GiB }];
 
 const backings = {
-  'plain arrays': () => new ArrayBacking(),
+  'plain arrays': (end: number) => new ArrayBacking(end),
   'memory shared with an engine': (end: number) => new SharedBacking(loadKoffi(), end),
 };
 
