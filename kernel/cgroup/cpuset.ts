@@ -5,6 +5,7 @@
 // CPU mask, as there is no scheduler.
 
 import { __GFP_HARDWALL } from '../include/gfp_types.ts';
+import { PF_EXITING } from '../include/sched.ts';
 import { KEY_CPUSETS } from '../include/static_keys.ts';
 import type { gfp_t, nid_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -19,7 +20,7 @@ import {
   nodes_none,
 } from '../lib/nodemask.ts';
 import { in_interrupt } from '../sched/preempt.ts';
-import { PF_EXITING, type task_struct } from '../sched/task.ts';
+import type { task_struct } from '../sched/task.ts';
 
 export class cpuset {
   readonly name: string;

@@ -40,12 +40,12 @@ import {
   PG_buddy,
   ZONES_PGSHIFT_HI,
 } from '../include/page_flags.ts';
+import { PF_KTHREAD } from '../include/sched.ts';
 import { KEY_CAPTURE, KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import { AREA_NR_FREE, AREA_WORDS, Z_FREE_AREA, Z_NR_ISOLATE_PAGEBLOCK } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
 import { BUG } from '../lib/bug.ts';
-import { PF_KTHREAD } from '../sched/task.ts';
 import { trace_mm_page_alloc_zone_locked } from '../trace/events/kmem.ts';
 import { explain_lists, explaining } from '../trace/explain.ts';
 import type { capture_control } from './compact_control.ts';

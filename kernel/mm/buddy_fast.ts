@@ -162,7 +162,7 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     vm_zone_stat[NR_FREE_PAGES] = vm_zone_stat[NR_FREE_PAGES]! + x;
   }
 
-  function free_to_free_list(k: Kernel, pfn: pfn_t, order: number): boolean {
+  function free_to_free_list(k: Kernel, pfn: pfn_t, order: number, refs: number): boolean {
     const map = maps[pfn >>> PFN_SECTION_SHIFT]!;
     const p = page_index(pfn);
     const i = (map + p) | 0;
@@ -170,7 +170,7 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     const flags_hi = pages[(i + PG_FLAGS_HI) | 0]!;
     const zone_id = flags_hi >>> ZONES_PGSHIFT_HI;
     const c = k.page_alloc.by_id[zone_id];
-    if (c === undefined || c.paths.zones !== zones || pages[(i + PG_REFCOUNT) | 0] !== 1) return false;
+    if (c === undefined || c.paths.zones !== zones || pages[(i + PG_REFCOUNT) | 0] !== refs) return false;
     const z = c.zone_base;
     if (zones[(z + Z_NR_ISOLATE_PAGEBLOCK) | 0] !== 0) return false;
     const block = (usemaps[pfn >>> PFN_SECTION_SHIFT]! + ((pfn >>> 12) & 7)) | 0;

@@ -27,8 +27,12 @@ export interface FastMemory {
 /** @returns the first page; -1, and nothing has changed, if this is not the common case */
 export type AllocPath = (k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highest_zoneidx: number) => pfn_t;
 
-/** Context: paths_to_free() gave these for the page's section. @returns false, and nothing has changed, if not common */
-export type FreePath = (k: Kernel, pfn: pfn_t, order: number) => boolean;
+/**
+ * Context: remember_section() gave these for the page's section.
+ * @param refs how many references there are if nobody but the caller has any
+ * @returns false, and nothing has changed, if this is not the common case
+ */
+export type FreePath = (k: Kernel, pfn: pfn_t, order: number, refs: number) => boolean;
 
 /** One more, in the 64-bit counter that begins at words[i]. */
 export function count(words: Int32Array, i: number): void {

@@ -6,11 +6,13 @@
 // which have to be asked for both each time, and whose answers take up registers, this saves a quarter of an order-0
 // pair. It works as long as one set of paths is all there is: on machines of up to 8 GiB, whose RAM is one buffer.
 
+import { PFN_SECTION_SHIFT } from '../include/mmzone.ts';
+import { ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { free_list_paths } from './buddy_fast.ts';
 import type { AllocPath, FastMemory, FreePath } from './fast_memory.ts';
 import { pcp_paths } from './pcp_fast.ts';
-import type { ZoneCpu } from './zone_cpu.ts';
 
 export class FastPaths {
   readonly pages: Int32Array;
@@ -57,12 +59,22 @@ export function fast_paths(k: Kernel, zone: Int32Array, percpu: Int32Array, map:
   return paths;
 }
 
-/** @returns undefined if the section's pages have to go the general way */
-export function paths_to_free(k: Kernel, c: ZoneCpu, section: number): FastPaths | undefined {
-  const map = k.mm.section_mem_map[section];
+/**
+ * Finds the paths that free pages of a section on this CPU, for the next time.
+ * @param flags_hi of a page of it that is being freed
+ * @returns undefined if they have to go the general way
+ */
+export function remember_section(k: Kernel, pfn: pfn_t, flags_hi: number): FastPaths | undefined {
+  const { by_id, sections } = k.page_alloc;
+  const section = pfn >>> PFN_SECTION_SHIFT;
+  const c = by_id[flags_hi >>> ZONES_PGSHIFT_HI];
+  if (c === undefined || sections[section] !== undefined) return sections[section];
+  const map = k.mm.section_mem_map[section]!;
   const zone = c.zone.view;
-  if (map === undefined || map.length === 0 || k.mm.section_usemap[section]!.buffer !== zone.buffer) return undefined;
-  return fast_paths(k, zone, c.pcp, map);
+  if (map.length === 0 || k.mm.section_usemap[section]!.buffer !== zone.buffer) return undefined;
+  const paths = fast_paths(k, zone, c.pcp, map);
+  sections[section] = paths;
+  return paths;
 }
 
 const whole = (words: Int32Array): Int32Array => new Int32Array(words.buffer);

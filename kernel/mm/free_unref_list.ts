@@ -4,20 +4,20 @@
 // Left out: giving the lock up after every SWAP_CLUSTER_MAX pages, and trylock failing: no one else could take it.
 // Differs from Linux: the list is an array.
 
-import { PG_FLAGS, PG_INDEX, PG_MAPPING, PG_MAPPING_HI, PG_MEMCG_DATA } from '../include/mm_types.ts';
-import { MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from '../include/mmzone.ts';
+import { PG_FLAGS, PG_FLAGS_HI, PG_INDEX, PG_MAPPING, PG_MAPPING_HI, PG_MEMCG_DATA } from '../include/mm_types.ts';
+import { MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_PCPTYPES, PFN_SECTION_SHIFT } from '../include/mmzone.ts';
 import { PG_ODD_AT_FREE } from '../include/page_flags.ts';
 import { KEY_TRACE } from '../include/static_keys.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_free_batched } from '../trace/events/kmem.ts';
 import { FPI_NONE, free_one_page } from './buddy.ts';
+import { remember_section } from './fast_paths.ts';
 import { mem_cgroup_uncharge } from './memcg_folio.ts';
 import { page_index, page_zone, section_map } from './page.ts';
 import { free_pages_prepare, PAGE_MAPPING_FLAGS } from './page_prep.ts';
 import { get_pageblock_migratetype } from './pageblock.ts';
 import { free_unref_page, free_unref_page_commit } from './pcp.ts';
-import { free_to_pcplist } from './pcp_fast.ts';
 import { zone_cpu } from './zone_cpu.ts';
 
 /** Bad pages, and those of isolated pageblocks, are dealt with here. @returns whether the page is left for a per-cpu list */
@@ -41,6 +41,7 @@ export function free_unref_pages(k: Kernel, pages: Int32Array, nr: number): void
     free_unref_page_list(k, Array.from(pages.subarray(0, nr)).reverse());
     return;
   }
+  const { sections } = k.page_alloc;
   // Nobody looks on: that each is prepared just before it goes makes no difference.
   for (let at = nr - 1; at >= 0; at--) {
     const pfn = pages[at]!;
@@ -51,7 +52,8 @@ export function free_unref_pages(k: Kernel, pages: Int32Array, nr: number): void
       m[i + PG_MAPPING] = 0;
       m[i + PG_MAPPING_HI] = 0;
     }
-    if (!free_to_pcplist(k, pfn, 0, m, i)) free_unref_page(k, pfn, 0);
+    const paths = sections[pfn >>> PFN_SECTION_SHIFT] ?? remember_section(k, pfn, m[i + PG_FLAGS_HI]!);
+    if (paths === undefined || !paths.free_to_pcplist(k, pfn, 0, 0)) free_unref_page(k, pfn, 0);
   }
 }
 

@@ -6,11 +6,11 @@
 // lock addresses, the list of locks held and the stack are left out.
 
 import { __GFP_DIRECT_RECLAIM, __GFP_FS } from '../include/gfp_types.ts';
+import { PF_MEMALLOC } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_warn } from '../lib/printk.ts';
 import { print_tainted } from '../lib/taint.ts';
-import { PF_MEMALLOC } from '../sched/task.ts';
 import { current_gfp_context } from './gfp.ts';
 
 const RULE = '============================================';

@@ -11,10 +11,10 @@ import {
   gfpflag_names,
 } from '../include/gfp_types.ts';
 import { MIGRATE_UNMOVABLE, ZONELIST_FALLBACK, ZONELIST_NOFALLBACK } from '../include/mmzone.ts';
+import { PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { hex } from '../lib/printk.ts';
-import { PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../sched/task.ts';
 
 /** A bit for each combination that is not permitted. */
 const GFP_ZONE_BAD = 0xe8e8;

@@ -7,7 +7,7 @@
 import { __cpuset_node_allowed, cpusets_enabled } from '../cgroup/cpuset.ts';
 import { __GFP_DIRECT_RECLAIM } from '../include/gfp_types.ts';
 import { MAX_NR_ZONES } from '../include/mmzone.ts';
-import { HZ, TASK_INTERRUPTIBLE } from '../include/sched.ts';
+import { HZ, PF_KSWAPD, PF_MEMALLOC, TASK_INTERRUPTIBLE } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import { KSWAPD_HIGH_WMARK_HIT_QUICKLY, KSWAPD_LOW_WMARK_HIT_QUICKLY } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -15,7 +15,6 @@ import { for_each_node_mask } from '../lib/nodemask.ts';
 import { schedule } from '../sched/core.ts';
 import { kthread_run, kthread_should_stop } from '../sched/kthread.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { PF_KSWAPD, PF_MEMALLOC } from '../sched/task.ts';
 import { schedule_timeout } from '../sched/timeout.ts';
 import { finish_wait, prepare_to_wait, waitqueue_active, wake_up_all, wake_up_interruptible } from '../sched/wait.ts';
 import {

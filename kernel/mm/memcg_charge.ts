@@ -13,11 +13,11 @@ import {
   __GFP_RETRY_MAYFAIL,
 } from '../include/gfp_types.ts';
 import { PAGE_ALLOC_COSTLY_ORDER } from '../include/mmzone.ts';
+import { PF_EXITING, PF_MEMALLOC } from '../include/sched.ts';
 import { ENOMEM, type gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { mutex_lock_killable, mutex_unlock } from '../sched/mutex.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
-import { PF_EXITING, PF_MEMALLOC } from '../sched/task.ts';
 import { MAX_RECLAIM_RETRIES } from './internal.ts';
 import { mem_cgroup_handle_over_high, note_over_high } from './memcg_high.ts';
 import type { mem_cgroup, memcg_stock_pcp, memory_events } from './memcontrol.ts';

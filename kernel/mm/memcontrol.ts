@@ -12,6 +12,7 @@
 import { __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
 import { PG_FLAGS_HI, PG_LRU_NEXT, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
 import { NODES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { PF_KTHREAD } from '../include/sched.ts';
 import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import {
   EBUSY,
@@ -30,7 +31,7 @@ import { NR_VM_EVENT_ITEMS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { in_task } from '../sched/preempt.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { PF_KTHREAD, type task_struct } from '../sched/task.ts';
+import type { task_struct } from '../sched/task.ts';
 import { Lruvec, mod_memcg_lruvec_state } from './lruvec.ts';
 import { account_kmem, drain_all_stock, refill_stock, try_charge_memcg } from './memcg_charge.ts';
 import { alloc_pages } from './mempolicy.ts';

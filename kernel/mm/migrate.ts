@@ -17,6 +17,7 @@ import {
 } from '../include/mm_types.ts';
 import { NR_ISOLATED_ANON, ZONE_MOVABLE } from '../include/mmzone.ts';
 import { PG_active, PG_swapbacked, PG_unevictable, PG_writeback } from '../include/page_flags.ts';
+import { PF_MEMALLOC } from '../include/sched.ts';
 import { KEY_PAGE_OWNER } from '../include/static_keys.ts';
 import { EAGAIN, EBUSY, ENOMEM, type gfp_t, NUMA_NO_NODE, type nid_t, type pfn_t } from '../include/types.ts';
 import { PGMIGRATE_FAIL, PGMIGRATE_SUCCESS } from '../include/vm_event_item.ts';
@@ -25,7 +26,6 @@ import type { nodemask_t } from '../lib/nodemask.ts';
 import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { PF_MEMALLOC } from '../sched/task.ts';
 import { trace_mm_migrate_pages, trace_mm_migrate_pages_start } from '../trace/events/migrate.ts';
 import { folio_lock, folio_trylock, folio_unlock, folio_wait_writeback } from './folio_lock.ts';
 import { folio_putback_lru } from './isolate_lru.ts';

@@ -14,12 +14,12 @@ import {
   NR_SLAB_RECLAIMABLE_B,
   PGDAT_RECLAIM_LOCKED,
 } from '../include/mmzone.ts';
+import { PF_MEMALLOC } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import { PGSCAN_ZONE_RECLAIM_FAILED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { node_isset } from '../lib/nodemask.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
-import { PF_MEMALLOC } from '../sched/task.ts';
 import { explain, explaining } from '../trace/explain.ts';
 import type { PgData, Zone } from './mmzone.ts';
 import { numa_node_id } from './percpu.ts';

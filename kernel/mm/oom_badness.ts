@@ -16,11 +16,12 @@ import {
   OOM_SCORE_ADJ_MIN,
   type oom_control,
 } from '../include/oom.ts';
+import { PF_KTHREAD } from '../include/sched.ts';
 import { PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { for_each_node_mask, node_isset, type nodemask_t, nodes_intersects, nodes_subset } from '../lib/nodemask.ts';
 import { charge } from '../sched/clock.ts';
-import { PF_KTHREAD, type task_struct } from '../sched/task.ts';
+import type { task_struct } from '../sched/task.ts';
 import { mem_cgroup_get_max, mem_cgroup_scan_tasks } from './memcg_oom.ts';
 import { get_mm_rss } from './mm_struct.ts';
 

@@ -13,7 +13,7 @@ import {
   OOM_SCORE_ADJ_MIN,
   type oom_control,
 } from '../include/oom.ts';
-import { SIGKILL } from '../include/sched.ts';
+import { PF_EXITING, PF_KTHREAD, SIGKILL } from '../include/sched.ts';
 import { type gfp_t, PAGE_SHIFT } from '../include/types.ts';
 import { OOM_KILL } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
@@ -21,7 +21,7 @@ import { panic } from '../lib/bug.ts';
 import { pr_err, pr_info, pr_warn } from '../lib/printk.ts';
 import { __ratelimit } from '../lib/ratelimit.ts';
 import { send_sig } from '../sched/signal.ts';
-import { PF_EXITING, PF_KTHREAD, type task_struct } from '../sched/task.ts';
+import type { task_struct } from '../sched/task.ts';
 import { trace_mark_victim } from '../trace/events/oom.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { mem_cgroup_margin, memcg_memory_event } from './memcg_charge.ts';

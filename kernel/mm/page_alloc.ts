@@ -23,7 +23,8 @@ import {
   ZONE_DMA32,
   ZONE_NORMAL,
 } from '../include/mmzone.ts';
-import { PAGE_FLAGS_CHECK_AT_PREP, PG_head, PG_reserved, ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
+import { PAGE_FLAGS_CHECK_AT_PREP, PG_head, PG_reserved } from '../include/page_flags.ts';
+import { PF_MEMALLOC_SCOPES } from '../include/sched.ts';
 import { KEY_DEBUG_PAGEALLOC, KEY_DEBUG_VM, KEY_MEMCG_KMEM, KEY_TRACE } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import { PGFREE } from '../include/vm_event_item.ts';
@@ -33,12 +34,11 @@ import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { pr_warn } from '../lib/printk.ts';
 import { dump_stack_print_info } from '../lib/taint.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
-import { PF_MEMALLOC_SCOPES } from '../sched/task.ts';
 import { trace_mm_page_alloc, trace_mm_page_free } from '../trace/events/kmem.ts';
 import { explain, explain_fault, explain_request, explain_too_large, explaining } from '../trace/explain.ts';
 import { alloc_context } from './alloc_context.ts';
 import { __free_one_page, FPI_TO_TAIL, free_one_page } from './buddy.ts';
-import { paths_to_free } from './fast_paths.ts';
+import { remember_section } from './fast_paths.ts';
 import { get_page_from_freelist, get_page_sleeping } from './get_page.ts';
 import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
@@ -76,15 +76,6 @@ function remember_preferred(k: Kernel, zonelist: number): void {
   const c = zone_cpu(k, zone, k.percpu.cpu);
   k.page_alloc.preferred[zonelist] = c;
   k.page_alloc.by_id[(zone.nid << 3) | zone.idx] = c;
-}
-
-/** Shows them the way from a page to this CPU's part of its zone. */
-function remember_section(k: Kernel, pfn: pfn_t, m: Int32Array, i: number): void {
-  const { by_id, sections } = k.page_alloc;
-  const section = pfn >>> PFN_SECTION_SHIFT;
-  if (sections[section] !== undefined) return;
-  const c = by_id[m[i + PG_FLAGS_HI]! >>> ZONES_PGSHIFT_HI];
-  if (c !== undefined) sections[section] = paths_to_free(k, c, section);
 }
 
 /** What the request is, in terms of zones. @returns the flags of the first attempt; -1: it fails */
@@ -309,8 +300,8 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
   if (paths !== undefined && state.static_keys === 0) {
     const freed =
       order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
-        ? paths.free_to_pcplist(k, pfn, order)
-        : paths.free_to_free_list(k, pfn, order);
+        ? paths.free_to_pcplist(k, pfn, order, 1)
+        : paths.free_to_free_list(k, pfn, order, 1);
     if (freed) return;
   }
   put_pages(k, pfn, order);
@@ -328,7 +319,7 @@ function put_pages(k: Kernel, pfn: pfn_t, order: number): void {
   const refcount = (m[i + PG_REFCOUNT]! - 1) | 0;
   m[i + PG_REFCOUNT] = refcount;
   if (refcount === 0) {
-    remember_section(k, pfn, m, i);
+    remember_section(k, pfn, m[i + PG_FLAGS_HI]!);
     free_the_page(k, pfn, order);
   } else if (head === 0) while (order-- > 0) free_the_page(k, pfn + (1 << order), order);
 }

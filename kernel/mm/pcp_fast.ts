@@ -167,13 +167,13 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     return false;
   }
 
-  function free_to_pcplist(k: Kernel, pfn: pfn_t, order: number): boolean {
+  function free_to_pcplist(k: Kernel, pfn: pfn_t, order: number, refs: number): boolean {
     const state = k.page_alloc;
     const i = (maps[pfn >>> PFN_SECTION_SHIFT]! + page_index(pfn)) | 0;
     const flags = pages[(i + PG_FLAGS) | 0]!;
     const flags_hi = pages[(i + PG_FLAGS_HI) | 0]!;
     const c = state.by_id[flags_hi >>> ZONES_PGSHIFT_HI];
-    if (c === undefined || c.paths.zones !== zones || pages[(i + PG_REFCOUNT) | 0] !== 1) return false;
+    if (c === undefined || c.paths.zones !== zones || pages[(i + PG_REFCOUNT) | 0] !== refs) return false;
     if ((flags & PG_ODD_AT_FREE) !== 0 || (pages[(i + PG_MAPPING) | 0]! & 3) !== 0) return false;
     const w = c.pcp_base;
     const nr_pages = (percpu[(w + PCP_COUNT) | 0]! + (1 << order)) | 0;

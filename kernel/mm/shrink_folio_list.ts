@@ -20,13 +20,13 @@ import {
   PG_swapcache,
   PG_writeback,
 } from '../include/page_flags.ts';
+import { PF_KSWAPD } from '../include/sched.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGACTIVATE, PGLAZYFREED } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { charge } from '../sched/clock.ts';
 import { cond_resched, should_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { PF_KSWAPD } from '../sched/task.ts';
 import { trace_mm_vmscan_write_folio } from '../trace/events/vmscan.ts';
 import { PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { __filemap_remove_folio, folio_clear_dirty_for_io, page_file_mapping } from './filemap.ts';

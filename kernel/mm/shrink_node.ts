@@ -12,11 +12,11 @@ import {
   PGDAT_WRITEBACK,
   WORKINGSET_ACTIVATE_BASE,
 } from '../include/mmzone.ts';
+import { PF_LOCAL_THROTTLE } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { charge } from '../sched/clock.ts';
 import { cond_resched } from '../sched/core.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { PF_LOCAL_THROTTLE } from '../sched/task.ts';
 import { compact_gap, compaction_suitable, gfp_compaction_allowed } from './compaction_suitable.ts';
 import { COMPACT_CONTINUE, COMPACT_SUCCESS } from './internal.ts';
 import { VMSCAN_THROTTLE_CONGESTED, VMSCAN_THROTTLE_WRITEBACK } from './kswapd_state.ts';

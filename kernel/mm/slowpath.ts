@@ -20,6 +20,7 @@ import {
   __GFP_THISNODE,
 } from '../include/gfp_types.ts';
 import { MIGRATE_MOVABLE, PAGE_ALLOC_COSTLY_ORDER, ZONE_NORMAL } from '../include/mmzone.ts';
+import { PF_DUMPCORE, PF_MEMALLOC } from '../include/sched.ts';
 import type { gfp_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { panic, WARN_ONCE } from '../lib/bug.ts';
@@ -27,7 +28,6 @@ import { cond_resched } from '../sched/core.ts';
 import { mutex_trylock, mutex_unlock } from '../sched/mutex.ts';
 import { in_interrupt, in_serving_softirq, in_task } from '../sched/preempt.ts';
 import { answer_of, type Sleeping } from '../sched/sleeping.ts';
-import { PF_DUMPCORE, PF_MEMALLOC } from '../sched/task.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
 import { explain, explain_call, explain_give_up, explaining } from '../trace/explain.ts';
 import type { GiveUp } from '../trace/explain_step.ts';

@@ -9,14 +9,13 @@ import {
   WMARK_MIN,
   ZONE_NORMAL,
 } from '../include/mmzone.ts';
-import { HZ, TASK_UNINTERRUPTIBLE } from '../include/sched.ts';
+import { HZ, PF_IO_WORKER, PF_KSWAPD, PF_KTHREAD, TASK_UNINTERRUPTIBLE } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import { PGSCAN_DIRECT_THROTTLE } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { cond_resched } from '../sched/core.ts';
 import { fatal_signal_pending } from '../sched/signal.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { PF_IO_WORKER, PF_KSWAPD, PF_KTHREAD } from '../sched/task.ts';
 import { schedule_timeout } from '../sched/timeout.ts';
 import {
   finish_wait,

@@ -5,13 +5,13 @@
 import { cpuset_print_current_mems_allowed } from '../cgroup/cpuset.ts';
 import { __GFP_DIRECT_RECLAIM, __GFP_DMA, __GFP_NOMEMALLOC, __GFP_NOWARN } from '../include/gfp_types.ts';
 import { ZONE_DMA } from '../include/mmzone.ts';
+import { PF_EXITING, PF_MEMALLOC } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { bitmap_list, type nodemask_t } from '../lib/nodemask.ts';
 import { hex, pr_warn } from '../lib/printk.ts';
 import { dump_stack_print_info } from '../lib/taint.ts';
 import { in_task } from '../sched/preempt.ts';
-import { PF_EXITING, PF_MEMALLOC } from '../sched/task.ts';
 import { format_gfp, gfp_zone } from './gfp.ts';
 import { for_each_online_pgdat } from './mmzone_iter.ts';
 import { __show_mem, SHOW_MEM_FILTER_NODES } from './show_free_areas.ts';

@@ -6,7 +6,7 @@
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
 import { blk_flush_plug } from '../drivers/block/blk.ts';
-import { TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_RUNNING, TASK_WAKEKILL } from '../include/sched.ts';
+import { PF_NO_SETAFFINITY, TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_RUNNING, TASK_WAKEKILL } from '../include/sched.ts';
 import { EINVAL } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug, WARN_ONCE } from '../lib/bug.ts';
@@ -17,7 +17,7 @@ import { add_taint, dump_stack_print_info, print_modules, TAINT_WARN } from '../
 import { in_atomic, PREEMPT_OFFSET } from './preempt.ts';
 import { place_entity, preempts, rq, sched_slice } from './rq.ts';
 import type { Sleeping } from './sleeping.ts';
-import { PF_NO_SETAFFINITY, type task_struct } from './task.ts';
+import type { task_struct } from './task.ts';
 import { event_before, type timer_event } from './timer.ts';
 
 /** What a task means by giving up its CPU. */

@@ -5,7 +5,7 @@
 // task_struct.exited.
 
 import { task_cs } from '../cgroup/cpuset.ts';
-import { SIGKILL, TASK_DEAD, TASK_NEW, TASK_RUNNING } from '../include/sched.ts';
+import { PF_EXITING, PF_KTHREAD, PF_SIGNALED, SIGKILL, TASK_DEAD, TASK_NEW, TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
 import type { cpumask_t } from '../lib/nodemask.ts';
@@ -14,7 +14,7 @@ import { ktime_get } from './clock.ts';
 import { complete_all, completion } from './completion.ts';
 import { activate_task, schedule, set_current_state } from './core.ts';
 import type { Sleeping } from './sleeping.ts';
-import { PF_EXITING, PF_KTHREAD, PF_SIGNALED, task_struct } from './task.ts';
+import { task_struct } from './task.ts';
 
 export type TaskBody = (k: Kernel) => Sleeping<void>;
 

@@ -3,6 +3,7 @@
 // Left out: kthreadd, which makes them: here whoever wants one does; parking.
 
 import { cpumask_of_node } from '../arch/x86/numa.ts';
+import { PF_KTHREAD, PF_NO_SETAFFINITY, PF_NOFREEZE } from '../include/sched.ts';
 import type { nid_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { nodemask_of_node, nodes_empty } from '../lib/nodemask.ts';
@@ -10,7 +11,7 @@ import { wait_for_completion } from './completion.ts';
 import { wake_up_process } from './core.ts';
 import { copy_process, type TaskBody, wake_up_new_task } from './fork.ts';
 import type { Sleeping } from './sleeping.ts';
-import { PF_KTHREAD, PF_NO_SETAFFINITY, PF_NOFREEZE, type task_struct } from './task.ts';
+import type { task_struct } from './task.ts';
 
 export interface KthreadOptions {
   /** Bound to this CPU (Linux: kthread_bind()). */

@@ -3,11 +3,11 @@
 //
 // Left out: the WARN for a task that is not TASK_RUNNING, and the call trace.
 
+import { PF_IDLE } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_err } from '../lib/printk.ts';
 import { add_taint, dump_stack_print_info, TAINT_WARN } from '../lib/taint.ts';
 import { in_atomic, SYSTEM_BOOTING, SYSTEM_RUNNING } from './preempt.ts';
-import { PF_IDLE } from './task.ts';
 
 /** One report in a second. */
 const HZ_NS = 1e9;

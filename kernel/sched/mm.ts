@@ -2,11 +2,11 @@
 // away from them, and the check at each place that may have to wait for memory.
 
 import { __GFP_DIRECT_RECLAIM } from '../include/gfp_types.ts';
+import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../include/sched.ts';
 import type { gfp_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { fs_reclaim_acquire, fs_reclaim_release } from '../mm/fs_reclaim.ts';
 import { might_sleep } from './might_sleep.ts';
-import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from './task.ts';
 
 function save(k: Kernel, flag: number): number {
   const flags = k.current.flags & flag;

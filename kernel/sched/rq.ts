@@ -3,8 +3,9 @@
 //
 // Left out: weights (every task has nice 0), groups, deadlines, priorities among real-time tasks.
 
+import { PF_IDLE, PF_KTHREAD } from '../include/sched.ts';
 import { Heap } from '../lib/heap.ts';
-import { PF_IDLE, PF_KTHREAD, task_struct } from './task.ts';
+import { task_struct } from './task.ts';
 
 /** Of two that want to run. */
 function before(a: task_struct, b: task_struct): boolean {

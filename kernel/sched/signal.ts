@@ -1,9 +1,9 @@
 // Signals (Linux: kernel/signal.c), of which there are those that kill.
 
-import { TASK_INTERRUPTIBLE, TASK_WAKEKILL } from '../include/sched.ts';
+import { PF_KTHREAD, TASK_INTERRUPTIBLE, TASK_WAKEKILL } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { try_to_wake_up } from './core.ts';
-import { PF_KTHREAD, type task_struct } from './task.ts';
+import type { task_struct } from './task.ts';
 
 export const fatal_signal_pending = (task: task_struct): boolean => task.fatal_signal_pending;
 

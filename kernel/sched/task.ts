@@ -3,7 +3,7 @@
 
 import type { cpuset } from '../cgroup/cpuset.ts';
 import type { blk_plug } from '../drivers/block/blk.ts';
-import { TASK_RUNNING } from '../include/sched.ts';
+import { PF_KTHREAD, TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { type cpumask_t, NODE_MASK_ALL, type nodemask_t } from '../lib/nodemask.ts';
 import type { capture_control } from '../mm/compact_control.ts';
@@ -13,24 +13,6 @@ import type { mm_struct } from '../mm/mm_struct.ts';
 import type { completion } from './completion.ts';
 import type { Sleeping } from './sleeping.ts';
 import type { wait_queue_entry } from './wait.ts';
-
-export const PF_IDLE = 0x00000002;
-export const PF_EXITING = 0x00000004;
-export const PF_DUMPCORE = 0x00000200;
-export const PF_IO_WORKER = 0x00000010;
-export const PF_SIGNALED = 0x00000400;
-export const PF_MEMALLOC = 0x00000800;
-export const PF_NOFREEZE = 0x00008000;
-export const PF_KSWAPD = 0x00020000;
-export const PF_MEMALLOC_NOFS = 0x00040000;
-export const PF_MEMALLOC_NOIO = 0x00080000;
-/** It writes for others: to let it wait for writeback would be to let it wait for itself. */
-export const PF_LOCAL_THROTTLE = 0x00100000;
-export const PF_KTHREAD = 0x00200000;
-export const PF_NO_SETAFFINITY = 0x04000000;
-export const PF_MEMALLOC_PIN = 0x10000000;
-/** PF_MEMALLOC_NOIO, _NOFS and _PIN: those that take something away from what a task may ask for. */
-export const PF_MEMALLOC_SCOPES = 0x100c0000;
 
 /** With the 0 at its end. */
 const TASK_COMM_LEN = 16;

@@ -2,11 +2,10 @@
 // long, though it does not sleep of its own will, ends the run. Linux has nothing like it; of its own watchdogs
 // khungtaskd is there (hung_task.ts).
 
-import { TASK_DEAD, TASK_INTERRUPTIBLE, TASK_NOLOAD } from '../include/sched.ts';
+import { PF_KTHREAD, TASK_DEAD, TASK_INTERRUPTIBLE, TASK_NOLOAD } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { pr_err } from '../lib/printk.ts';
 import { ktime_get } from './clock.ts';
-import { PF_KTHREAD } from './task.ts';
 
 /** Longer than what khungtaskd reports. */
 const WATCHDOG_NS = 600e9;

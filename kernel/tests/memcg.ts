@@ -8,6 +8,7 @@ import {
   GFP_KERNEL,
   GFP_KERNEL_ACCOUNT,
 } from '../include/gfp_types.ts';
+import { PF_KTHREAD, PF_MEMALLOC } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_ASSERT_TRUE, KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ } from '../lib/kunit.ts';
 import { drain_all_stock } from '../mm/memcg_charge.ts';
@@ -16,7 +17,7 @@ import { mem_cgroup, mem_cgroup_attach, mem_cgroup_create } from '../mm/memcontr
 import { __alloc_pages, __free_pages, split_page } from '../mm/page_alloc.ts';
 import { HARDIRQ_OFFSET } from '../sched/preempt.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
-import { PF_KTHREAD, PF_MEMALLOC, task_struct } from '../sched/task.ts';
+import { task_struct } from '../sched/task.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite, Test, TestMachine } from './env.ts';
 

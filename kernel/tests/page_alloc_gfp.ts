@@ -21,6 +21,7 @@ import {
   GFP_NOIO,
   GFP_NOWAIT,
 } from '../include/gfp_types.ts';
+import { PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../include/sched.ts';
 import { SZ_1M, SZ_4G } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
@@ -38,7 +39,6 @@ import { page_zone } from '../mm/page.ts';
 import { __alloc_pages } from '../mm/page_alloc.ts';
 import { gfp_to_alloc_flags } from '../mm/slowpath.ts';
 import { cmdline_parse_kernelcore } from '../mm/zone_movable.ts';
-import { PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../sched/task.ts';
 import { empty_zone, running } from './allocator.ts';
 import type { Suite, Test, TestMachine } from './env.ts';
 

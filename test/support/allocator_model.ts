@@ -33,11 +33,11 @@ import {
   per_cpu_zonestat,
   zone as zone_layout,
 } from '../../kernel/include/mmzone.ts';
+import { PF_MEMALLOC } from '../../kernel/include/sched.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Zone } from '../../kernel/mm/mmzone.ts';
 import { get_pageblock_migratetype } from '../../kernel/mm/pageblock.ts';
 import { per_cpu_ptr } from '../../kernel/mm/percpu.ts';
-import { PF_MEMALLOC } from '../../kernel/sched/task.ts';
 import type { Block, Owner, Request } from './allocator_steps.ts';
 
 const RESERVED = -1;

@@ -28,6 +28,7 @@ import {
 } from '../../kernel/include/gfp_types.ts';
 import { PG_REFCOUNT } from '../../kernel/include/mm_types.ts';
 import { MIGRATE_MOVABLE, ZONE_RECLAIM_ACTIVE } from '../../kernel/include/mmzone.ts';
+import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../../kernel/include/sched.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { node_set, nodes_none } from '../../kernel/lib/nodemask.ts';
@@ -42,7 +43,6 @@ import { start_isolate_page_range, undo_isolate_page_range } from '../../kernel/
 import { drain_all_pages, drain_local_pages } from '../../kernel/mm/pcp.ts';
 import { vmstat_update } from '../../kernel/mm/vmstat_update.ts';
 import { switch_to_cpu } from '../../kernel/mm/zone_cpu.ts';
-import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, PF_MEMALLOC_PIN } from '../../kernel/sched/task.ts';
 
 export interface Block {
   readonly pfn: number;

@@ -4,10 +4,11 @@
 // Left out: all other files of a process; oom_adj, the old form; capabilities, as whoever writes here is root.
 
 import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN } from '../../include/oom.ts';
+import { PF_KTHREAD } from '../../include/sched.ts';
 import { EINVAL } from '../../include/types.ts';
 import type { Kernel } from '../../kernel.ts';
 import { is_global_init, oom_badness } from '../../mm/oom_badness.ts';
-import { PF_KTHREAD, type task_struct } from '../../sched/task.ts';
+import type { task_struct } from '../../sched/task.ts';
 import { trace_oom_score_adj_update } from '../../trace/events/oom.ts';
 
 /** PROC_NUMBUF less the byte that ends the text. */

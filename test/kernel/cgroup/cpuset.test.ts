@@ -16,13 +16,14 @@ import {
   GFP_KERNEL,
   GFP_USER,
 } from '../../../kernel/include/gfp_types.ts';
+import { PF_EXITING, PF_KTHREAD } from '../../../kernel/include/sched.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { bitmap_list, nodemask_of_node } from '../../../kernel/lib/nodemask.ts';
 import { __alloc_pages_bulk } from '../../../kernel/mm/bulk.ts';
 import { page_zone } from '../../../kernel/mm/page.ts';
 import { __alloc_pages, __free_pages } from '../../../kernel/mm/page_alloc.ts';
 import { HARDIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
-import { PF_EXITING, PF_KTHREAD, task_struct } from '../../../kernel/sched/task.ts';
+import { task_struct } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';

@@ -12,6 +12,7 @@ import {
   GFP_KERNEL_ACCOUNT,
   GFP_NOWAIT,
 } from '../../../kernel/include/gfp_types.ts';
+import { PF_KTHREAD, PF_MEMALLOC } from '../../../kernel/include/sched.ts';
 import { PAGE_OFFSET, PAGE_SIZE } from '../../../kernel/include/types.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { node_set } from '../../../kernel/lib/nodemask.ts';
@@ -33,7 +34,7 @@ import type { ReclaimHooks } from '../../../kernel/mm/page_alloc_state.ts';
 import { switch_to_cpu } from '../../../kernel/mm/zone_cpu.ts';
 import { HARDIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
 import { not_sleeping, type Sleeping } from '../../../kernel/sched/sleeping.ts';
-import { PF_KTHREAD, PF_MEMALLOC, task_struct } from '../../../kernel/sched/task.ts';
+import { task_struct } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';

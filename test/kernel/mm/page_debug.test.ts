@@ -11,6 +11,7 @@ import {
 import { PG_FLAGS_HI } from '../../../kernel/include/mm_types.ts';
 import { MAX_NR_ZONES, MIGRATE_CMA, MIGRATE_RECLAIMABLE, NR_FREE_PAGES } from '../../../kernel/include/mmzone.ts';
 import { ZONES_PGSHIFT_HI } from '../../../kernel/include/page_flags.ts';
+import { PF_KTHREAD } from '../../../kernel/include/sched.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { node_set } from '../../../kernel/lib/nodemask.ts';
 import { __alloc_pages_bulk } from '../../../kernel/mm/bulk.ts';
@@ -31,7 +32,6 @@ import { set_pageblock_migratetype } from '../../../kernel/mm/pageblock.ts';
 import { pcp_count } from '../../../kernel/mm/pageset.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { zone_page_state_snapshot } from '../../../kernel/mm/vmstat.ts';
-import { PF_KTHREAD } from '../../../kernel/sched/task.ts';
 import { drawnAllocator, pagesOnLists } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';

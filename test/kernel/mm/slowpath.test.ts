@@ -16,6 +16,7 @@ import {
   GFP_NOWAIT,
 } from '../../../kernel/include/gfp_types.ts';
 import { zone as layout, WMARK_MIN, ZONE_DMA32 } from '../../../kernel/include/mmzone.ts';
+import { PF_DUMPCORE, PF_MEMALLOC } from '../../../kernel/include/sched.ts';
 import { COMPACTFAIL, COMPACTSTALL, COMPACTSUCCESS } from '../../../kernel/include/vm_event_item.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { page_count } from '../../../kernel/mm/page.ts';
@@ -24,7 +25,6 @@ import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { all_vm_events } from '../../../kernel/mm/vm_event.ts';
 import { vmstat_update } from '../../../kernel/mm/vmstat_update.ts';
 import { HARDIRQ_OFFSET, SOFTIRQ_OFFSET } from '../../../kernel/sched/preempt.ts';
-import { PF_DUMPCORE, PF_MEMALLOC } from '../../../kernel/sched/task.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';
