@@ -12,7 +12,7 @@ const ROW = /^(\| .* \| (`.*`) \| )\[[^\]]+\]\(([^)#]+)\).*$/gm;
 /** The line on which a file defines a function, method, class or type, from 1 on; 0: it does not. */
 function lineOf(text, name) {
   const start = `(export )?(function\\*?|const|class|type|interface) ${name}\\b`;
-  const definition = new RegExp(`^(${start}| {2}\\*?${name}\\(k: Kernel)`);
+  const definition = new RegExp(`^(${start}| {2}(function )?\\*?${name}\\(k: Kernel)`);
   // A method whose parameters do not fit on one line.
   const long = new RegExp(`^ {2}\\*?${name}\\($`);
   return text.split('\n').findIndex((line) => definition.test(line) || long.test(line)) + 1;
