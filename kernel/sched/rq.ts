@@ -35,6 +35,8 @@ export class rq {
   slice_start = 0;
   /** Who ran last. */
   last: task_struct | null = null;
+  /** How far the CPU had come when a task last went to sleep. */
+  slept_at = -1;
 
   constructor(cpu: number) {
     this.cpu = cpu;

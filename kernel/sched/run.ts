@@ -124,7 +124,8 @@ function pick_next_task(k: Kernel, queue: rq): task_struct {
   queue.curr = task;
   queue.need_resched = false;
   queue.slice_start = task.sum_exec_runtime;
-  if (queue.last !== task) queue.clock += SWITCH_NS;
+  // One that is woken the moment it sleeps was not for nothing: two who wake each other get on in time.
+  if (queue.last !== task || queue.clock === queue.slept_at) queue.clock += SWITCH_NS;
   queue.last = task;
   k.sched.now = queue.clock;
   return task;
@@ -183,6 +184,7 @@ function run_cpu(k: Kernel, queue: rq, next_event_ns: number): void {
 
 function dequeue(k: Kernel, queue: rq, task: task_struct): void {
   queue.curr = null;
+  queue.slept_at = queue.clock;
   task.on_rq = false;
   if (queue.queue.size === 0) newidle_balance(k, queue);
 }

@@ -174,6 +174,24 @@ export const sched_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'waking the dead', wake_up_process(k, task), false);
     }),
     // Who has slept comes before who has run.
+    // Each on a CPU of its own, and neither does anything but wake the other.
+    KUNIT_CASE('wake_each_other', (test) => {
+      const { k } = machine(test, 2);
+      let turn = 0;
+      let rounds = 0;
+      const queues = [new wait_queue_head(), new wait_queue_head()];
+      for (const me of [0, 1]) {
+        kthread_run(k, `task${me}`, function* () {
+          for (; rounds < 2000; rounds++) {
+            yield* wait_event(k, queues[me]!, () => turn === me);
+            turn = 1 - me;
+            wake_up(k, queues[turn]!);
+          }
+        });
+      }
+      KUNIT_EXPECT_EQ(test, 'a millisecond comes to its end', run(k, { for_ns: 1e6 }), 'done');
+      KUNIT_EXPECT_TRUE(test, 'before all rounds', rounds > 100 && rounds < 2000);
+    }),
     KUNIT_CASE('wakeup_preempts', (test) => {
       const { k, said } = machine(test);
       kthread_run(k, 'sleeper', function* () {

@@ -10,6 +10,7 @@ import { kcompactd_init } from '../../kernel/mm/kcompactd.ts';
 import { kswapd_init } from '../../kernel/mm/kswapd.ts';
 import { oom_init } from '../../kernel/mm/oom_reaper.ts';
 import { start_reclaim } from '../../kernel/mm/reclaim.ts';
+import { start_shepherd_timer } from '../../kernel/mm/vmstat_shepherd.ts';
 import { hung_task_init } from '../../kernel/sched/hung_task.ts';
 import { nodes_of, running } from '../../kernel/tests/allocator.ts';
 import type { TestMachine } from '../../kernel/tests/env.ts';
@@ -59,6 +60,7 @@ export function pressureMachine({ nodes, mib, cpus, swap, rotational, seed }: Pr
   kswapd_init(k);
   fail_page_alloc_debugfs(k);
   start_reclaim(k);
+  start_shepherd_timer(k);
   for (const n of swap.keys()) add_area(k, `/dev/vd${String.fromCharCode(97 + n)}`);
   return k;
 }
