@@ -2,10 +2,11 @@
 // unlink_anon_vmas()): page->mapping points to an anon_vma, and that knows its areas. A forked task's area gets an
 // anon_vma of its own for new pages and hangs on its parent's too, whose pages it shares.
 //
-// Left out: locks. Differs from Linux: the areas of an anon_vma are an array, not an interval tree. What page->mapping
-// points to is no memory: the pointer is made of the object's number, in the addresses that vmalloc would have.
+// Left out: locks. Differs from Linux: what page->mapping points to is no memory: the pointer is made of the object's
+// number, in the addresses that vmalloc would have.
 
 import type { Kernel } from '../kernel.ts';
+import { area_node, area_tree, interval_tree_insert, interval_tree_remove } from './interval_tree.ts';
 import { find_vma_index, type vm_area_struct } from './mm_struct.ts';
 
 /** High word of such a pointer. The number is in the low word, from bit 6 on. */
@@ -14,11 +15,14 @@ export const ANON_VMA_SHIFT = 6;
 /** PAGE_MAPPING_ANON. */
 export const PAGE_MAPPING_ANON = 1;
 
-export interface anon_vma_chain {
-  readonly vma: vm_area_struct;
+/** An area, and one of the anon_vmas that it hangs on. */
+export class anon_vma_chain extends area_node {
   readonly anon_vma: anon_vma;
-  /** Its place in anon_vma.rb_root. */
-  at: number;
+
+  constructor(vma: vm_area_struct, av: anon_vma) {
+    super(vma);
+    this.anon_vma = av;
+  }
 }
 
 export class anon_vma {
@@ -30,7 +34,7 @@ export class anon_vma {
   num_children = 0;
   /** Areas whose new pages belong here. */
   num_active_vmas = 0;
-  readonly rb_root: anon_vma_chain[] = [];
+  readonly rb_root = new area_tree();
 
   constructor(id: number, parent: anon_vma | null) {
     this.id = id;
@@ -55,9 +59,9 @@ function anon_vma_free(k: Kernel, av: anon_vma): void {
 }
 
 function anon_vma_chain_link(vma: vm_area_struct, av: anon_vma): void {
-  const avc = { vma, anon_vma: av, at: av.rb_root.length };
+  const avc = new anon_vma_chain(vma, av);
   vma.anon_vma_chain.push(avc);
-  av.rb_root.push(avc);
+  interval_tree_insert(av.rb_root, avc);
 }
 
 /** Areas next to each other that could become one use one anon_vma, so that they still can. */
@@ -112,18 +116,11 @@ export function anon_vma_fork(k: Kernel, vma: vm_area_struct, pvma: vm_area_stru
 /** The area goes. */
 export function unlink_anon_vmas(k: Kernel, vma: vm_area_struct): void {
   if (vma.anon_vma !== null) vma.anon_vma.num_active_vmas--;
-  for (const avc of vma.anon_vma_chain) {
-    const { rb_root } = avc.anon_vma;
-    const last = rb_root.pop()!;
-    if (last !== avc) {
-      last.at = avc.at;
-      rb_root[avc.at] = last;
-    }
-  }
+  for (const avc of vma.anon_vma_chain) interval_tree_remove(avc.anon_vma.rb_root, avc);
   // Children come after their parents on the chain, so all of an anon_vma's children have let go of it by then.
   for (let n = vma.anon_vma_chain.length - 1; n >= 0; n--) {
     const av = vma.anon_vma_chain[n]!.anon_vma;
-    if (av.rb_root.length > 0) continue;
+    if (av.rb_root.root !== null) continue;
     av.parent.num_children--;
     anon_vma_free(k, av);
   }

@@ -19,8 +19,8 @@ import { trace_writeback_dirty_folio } from '../trace/events/writeback.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT } from './anon_vma.ts';
 import { folio_get, folio_set } from './folio.ts';
 import { folio_end_writeback, folio_start_writeback } from './folio_lock.ts';
+import { area_tree } from './interval_tree.ts';
 import { mod_lruvec_folio_state } from './lruvec.ts';
-import type { vm_area_struct } from './mm_struct.ts';
 import { page_index, page_to_nid, page_zone, section_map } from './page.ts';
 import { page_mkclean } from './rmap.ts';
 import { folio_add_lru } from './swap.ts';
@@ -58,7 +58,7 @@ export class address_space {
   readonly i_pages = new xarray();
   nrpages = 0;
   /** Areas that map the file. */
-  readonly i_mmap: vm_area_struct[] = [];
+  readonly i_mmap = new area_tree();
   /** The first error of writing since somebody was told; 0: none. */
   wb_err = 0;
   /** When its first page became dirty, in jiffies; -1: none is. */

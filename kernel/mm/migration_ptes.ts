@@ -13,6 +13,7 @@ import type { Kernel } from '../kernel.ts';
 import { trace_remove_migration_pte, trace_set_migration_pte } from '../trace/events/migrate.ts';
 import { PAGE_MAPPING_ANON } from './anon_vma.ts';
 import { folio_index, folio_mark_dirty } from './filemap.ts';
+import { interval_tree_first, interval_tree_next } from './interval_tree.ts';
 import { mlock_vma_page, munlock_vma_page } from './mlock.ts';
 import { update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
@@ -85,12 +86,13 @@ function try_to_migrate_one(k: Kernel, vma: vm_area_struct, at: number, m: Int32
 export function try_to_migrate(k: Kernel, pfn: pfn_t): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
-  const chain = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
-  if (chain === null) return;
-  for (let n = 0; n < chain.length && m[i + PG_MAPCOUNT]! >= 0; n++) {
-    const { vma } = chain[n]!;
-    const at = page_vma_mapped(k, vma, m, i, pfn);
-    if (at >= 0 && !try_to_migrate_one(k, vma, at, m, i, pfn)) return;
+  const areas = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
+  if (areas === null) return;
+  const index = folio_index(m, i);
+  let node = interval_tree_first(areas, index);
+  for (; node !== null && m[i + PG_MAPCOUNT]! >= 0; node = interval_tree_next(node, index)) {
+    const at = page_vma_mapped(k, node.vma, m, i, pfn);
+    if (at >= 0 && !try_to_migrate_one(k, node.vma, at, m, i, pfn)) return;
   }
 }
 
@@ -135,10 +137,11 @@ function remove_migration_pte(k: Kernel, vma: vm_area_struct, address: number, a
 export function remove_migration_ptes(k: Kernel, src: pfn_t, dst: pfn_t): void {
   const m = section_map(k.mm, dst);
   const i = page_index(dst);
-  const chain = mapping_areas(k, m, i);
-  if (chain === null) return;
-  for (let n = 0; n < chain.length; n++) {
-    const { vma } = chain[n]!;
+  const areas = mapping_areas(k, m, i);
+  if (areas === null) return;
+  const index = folio_index(m, i);
+  for (let node = interval_tree_first(areas, index); node !== null; node = interval_tree_next(node, index)) {
+    const { vma } = node;
     const address = vma_address(vma, m, i);
     const at = migration_entry_at(k, vma, address, src);
     if (at >= 0) remove_migration_pte(k, vma, address, at, dst);

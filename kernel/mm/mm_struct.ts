@@ -9,6 +9,7 @@ import { rw_semaphore } from '../locking/rwsem.ts';
 import type { task_struct } from '../sched/task.ts';
 import type { anon_vma, anon_vma_chain } from './anon_vma.ts';
 import type { file } from './filemap.ts';
+import type { area_node } from './interval_tree.ts';
 import type { mmu_gather } from './mmu_gather.ts';
 
 /** Bits of an entry for a user's page, low word: present, user, accessed. */
@@ -20,8 +21,6 @@ const NX_HI = -0x80000000;
 
 export class vm_area_struct {
   readonly vm_mm: mm_struct;
-  /** Itself: what lists of areas have in common with the chains of an anon_vma. */
-  readonly vma: vm_area_struct = this;
   vm_start: number;
   vm_end: number;
   /** VM_*. */
@@ -39,6 +38,8 @@ export class vm_area_struct {
   swap_readahead_info = Number.NaN;
   /** This area and each anon_vma that may have pages of it: its own, and those of the tasks that it was forked from. */
   readonly anon_vma_chain: anon_vma_chain[] = [];
+  /** Among the areas of its file. */
+  shared: area_node | null = null;
 
   constructor(mm: mm_struct, start: number, end: number, flags: number, pgoff: number) {
     this.vm_mm = mm;

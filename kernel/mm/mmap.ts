@@ -39,7 +39,7 @@ import { unuse_all } from './swap_unuse.ts';
 import { free_swap_and_cache } from './swapfile.ts';
 import { pte_to_swp_entry, type swp_entry_t, swp_type } from './swapops.ts';
 import { free_pgtables, PTE_ACCESSED, PTE_DIRTY, pgd_alloc, pgd_free, pt_walk, pte_present } from './user_pgtable.ts';
-import { link_file, unlink_vma } from './vma_links.ts';
+import { link_file, unlink_vma, vma_set_end } from './vma_links.ts';
 
 export const PMD_SIZE = 2 ** 21;
 
@@ -144,10 +144,10 @@ function split_vma(mm: mm_struct, vma: vm_area_struct, addr: number): void {
   const pgoff = vma.vm_pgoff + (addr - vma.vm_start) / PAGE_SIZE;
   const upper = new vm_area_struct(mm, addr, vma.vm_end, vma.vm_flags, pgoff);
   mm.total_vm -= (vma.vm_end - addr) / PAGE_SIZE;
-  vma.vm_end = addr;
-  link_file(upper, vma.vm_file);
   upper.anon_vma = vma.anon_vma;
   anon_vma_clone(upper, vma);
+  link_file(upper, vma.vm_file);
+  vma_set_end(vma, addr);
   insert_vma(mm, upper);
 }
 

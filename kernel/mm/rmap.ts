@@ -30,7 +30,8 @@ import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { ANON_VMA_HI, ANON_VMA_SHIFT, type anon_vma, PAGE_MAPPING_ANON } from './anon_vma.ts';
-import { folio_mark_dirty, page_file_mapping } from './filemap.ts';
+import { folio_index, folio_mark_dirty, page_file_mapping } from './filemap.ts';
+import { type area_tree, interval_tree_first, interval_tree_next } from './interval_tree.ts';
 import { mod_lruvec_folio_state } from './lruvec.ts';
 import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
@@ -143,8 +144,7 @@ const page_anon_vma = (k: Kernel, m: Int32Array, i: number): anon_vma | null =>
 
 /** Where the area maps the page, as pt_walk() says it; -1: it does not. */
 export function page_vma_mapped(k: Kernel, vma: vm_area_struct, m: Int32Array, i: number, pfn: pfn_t): number {
-  const index = (m[i + PG_INDEX]! >>> 0) + m[i + PG_INDEX_HI]! * TWO_32;
-  const address = vma.vm_start + (index - vma.vm_pgoff) * PAGE_SIZE;
+  const address = vma.vm_start + (folio_index(m, i) - vma.vm_pgoff) * PAGE_SIZE;
   if (address < vma.vm_start || address >= vma.vm_end) return -1;
   const at = pt_walk(k, vma.vm_mm, address);
   if (at < 0) return -1;
@@ -165,10 +165,15 @@ export function folio_referenced(k: Kernel, pfn: pfn_t): number {
   let mapcount = m[i + PG_MAPCOUNT]! + 1;
   let vm_flags = 0;
   let referenced = 0;
-  const chain = mapcount > 0 ? mapping_areas(k, m, i) : null;
-  if (chain !== null) {
-    for (let n = 0; n < chain.length && mapcount > 0; n++) {
-      const { vma } = chain[n]!;
+  const areas = mapcount > 0 ? mapping_areas(k, m, i) : null;
+  if (areas !== null) {
+    const index = folio_index(m, i);
+    for (
+      let node = interval_tree_first(areas, index);
+      node !== null && mapcount > 0;
+      node = interval_tree_next(node, index)
+    ) {
+      const { vma } = node;
       const at = page_vma_mapped(k, vma, m, i, pfn);
       if (at < 0) continue;
       if ((vma.vm_flags & VM_LOCKED) !== 0) {
@@ -190,11 +195,7 @@ export function folio_referenced(k: Kernel, pfn: pfn_t): number {
 }
 
 /** The areas that may map a page that is mapped. */
-export const mapping_areas = (
-  k: Kernel,
-  m: Int32Array,
-  i: number,
-): readonly { readonly vma: vm_area_struct }[] | null =>
+export const mapping_areas = (k: Kernel, m: Int32Array, i: number): area_tree | null =>
   (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0
     ? (page_anon_vma(k, m, i)?.rb_root ?? null)
     : (page_file_mapping(k, m, i)?.i_mmap ?? null);
@@ -208,7 +209,11 @@ export function page_mkclean(k: Kernel, pfn: pfn_t): boolean {
   const i = page_index(pfn);
   if (m[i + PG_MAPCOUNT]! < 0) return false;
   let cleaned = false;
-  for (const vma of page_file_mapping(k, m, i)?.i_mmap ?? []) {
+  const areas = page_file_mapping(k, m, i)?.i_mmap;
+  if (areas === undefined) return false;
+  const index = folio_index(m, i);
+  for (let node = interval_tree_first(areas, index); node !== null; node = interval_tree_next(node, index)) {
+    const { vma } = node;
     const at = (vma.vm_flags & VM_SHARED) === 0 ? -1 : page_vma_mapped(k, vma, m, i, pfn);
     if (at < 0) continue;
     const words = vma.vm_mm.walk_words;
@@ -296,11 +301,12 @@ function try_to_unmap_one(
 export function try_to_unmap(k: Kernel, pfn: pfn_t, flags: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
-  const chain = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
-  if (chain === null) return;
-  for (let n = 0; n < chain.length && m[i + PG_MAPCOUNT]! >= 0; n++) {
-    const { vma } = chain[n]!;
-    const at = page_vma_mapped(k, vma, m, i, pfn);
-    if (at >= 0 && !try_to_unmap_one(k, vma, at, m, i, pfn, flags)) return;
+  const areas = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
+  if (areas === null) return;
+  const index = folio_index(m, i);
+  let node = interval_tree_first(areas, index);
+  for (; node !== null && m[i + PG_MAPCOUNT]! >= 0; node = interval_tree_next(node, index)) {
+    const at = page_vma_mapped(k, node.vma, m, i, pfn);
+    if (at >= 0 && !try_to_unmap_one(k, node.vma, at, m, i, pfn, flags)) return;
   }
 }
