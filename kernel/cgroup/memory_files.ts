@@ -83,9 +83,9 @@ export function cgroup_lookup(k: Kernel, path: string): mem_cgroup | null {
   return at;
 }
 
-/** mkdir -p. @returns it, or -errno */
-export function cgroup_mkdir(k: Kernel, path: string): mem_cgroup | number {
-  let at: mem_cgroup = k.memcg.root_mem_cgroup;
+/** mkdir -p, below `parent`. @returns it, or -errno */
+export function cgroup_mkdir(k: Kernel, parent: mem_cgroup, path: string): mem_cgroup | number {
+  let at = parent;
   for (const name of path.split('/')) {
     const child = at.children.find((one) => one.online && one.name === name) ?? mem_cgroup_create(k, at, name);
     if (typeof child === 'number') return child;

@@ -2,7 +2,8 @@
 // fs/fs-writeback.c wb_workfn(), wb_check_old_data_flush(), wb_check_background_flush()): a flusher writes what has been
 // dirty for long, or when there is much of it; a task that makes pages dirty faster than they can be written sleeps.
 //
-// Differs from Linux: there is one flusher for all disks, and a task that must wait sleeps a fixed time, not one that is
+// Differs from Linux: there is one flusher for all disks and cgroups; of a cgroup's dirty pages those of whoever writes count,
+// and not those of the file's owner; a task that must wait sleeps a fixed time, not one that is
 // made from measured bandwidths.
 
 import { NR_FILE_DIRTY, NR_WRITEBACK } from '../include/mmzone.ts';
@@ -19,7 +20,7 @@ import { type ctl_table, failed, proc_dointvec_minmax, proc_handler_minmax, type
 import { trace_writeback_pages_written } from '../trace/events/writeback.ts';
 import type { address_space } from './filemap.ts';
 import { write_cache_pages } from './filemap_io.ts';
-import { global_dirty_limits } from './page_writeback.ts';
+import { global_dirty_limits, memcg_dirty_limits } from './page_writeback.ts';
 import { global_node_page_state } from './vmstat.ts';
 
 /** An unsigned int of centiseconds in jiffies, as an int of milliseconds: what is negative by then is for ever. */
@@ -44,6 +45,15 @@ function wb_stat_error({ cpus: { nr_cpu_ids } }: Kernel): number {
   return nr_cpu_ids * 8 * (1 + Math.floor(Math.log2(nr_cpu_ids)));
 }
 
+/** Whether the running task's memory cgroup has more dirty pages than it may. Linux: the dirty_throttle_control of a cgroup. */
+function memcg_over_limit(k: Kernel): boolean {
+  const { memcg } = k.current;
+  if (memcg === null || memcg.parent === null || !k.memcg.on_dfl) return false;
+  const { reclaimable, dirty, background, thresh } = memcg_dirty_limits(k, memcg);
+  if (reclaimable > background) wakeup_flusher_threads(k);
+  return dirty > thresh;
+}
+
 /** Context: the task has made a page dirty and holds no locks. */
 export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
   for (;;) {
@@ -51,7 +61,8 @@ export function* balance_dirty_pages_ratelimited(k: Kernel): Sleeping<void> {
     const reclaimable = global_node_page_state(k, NR_FILE_DIRTY);
     const dirty = reclaimable + global_node_page_state(k, NR_WRITEBACK);
     if (reclaimable > background) wakeup_flusher_threads(k);
-    if (dirty <= Math.max(thresh, wb_stat_error(k)) || k.current.fatal_signal_pending) return;
+    const over = memcg_over_limit(k) || dirty > Math.max(thresh, wb_stat_error(k));
+    if (!over || k.current.fatal_signal_pending) return;
     set_current_state(k, TASK_UNINTERRUPTIBLE);
     yield* io_schedule_timeout(k, PAUSE);
   }

@@ -86,7 +86,7 @@ function unit_of(item: NodeStatName): number {
 }
 
 /** memcg_page_state(): the root's are all there are. */
-function memcg_page_state(k: Kernel, memcg: mem_cgroup, item: number): number {
+export function memcg_page_state(k: Kernel, memcg: mem_cgroup, item: number): number {
   if (memcg.parent === null) return global_node_page_state(k, item);
   return memcg.lruvecs.reduce((pages, { stats }) => pages + stats[item]!, 0);
 }

@@ -1,12 +1,14 @@
 // How much of memory may be dirty, of all of it and of each node (Linux: mm/page-writeback.c global_dirty_limits(),
-// node_dirty_ok(), the vm.dirty_* sysctls).
+// node_dirty_ok(), domain_dirty_limits() of a memory cgroup, the vm.dirty_* sysctls).
 //
-// Who writes, and waits: balance_dirty.ts. Left out: cgroups, and what real-time tasks get beyond their fifth of the limit for a domain.
+// Who writes, and waits: balance_dirty.ts. Left out: what real-time tasks get beyond their fifth of the limit for a domain.
 
 import { NR_ACTIVE_FILE, NR_FILE_DIRTY, NR_FREE_PAGES, NR_INACTIVE_FILE, NR_WRITEBACK } from '../include/mmzone.ts';
 import { ERANGE, PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { type ctl_table, failed, proc_dointvec_minmax, type sysctl_result } from '../sysctl.ts';
+import { memcg_page_state } from './memcg_stat.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import type { PgData } from './mmzone.ts';
 import { global_node_page_state, global_zone_page_state, node_page_state_pages, zone_page_state } from './vmstat.ts';
 
@@ -47,6 +49,34 @@ export function global_dirty_limits(k: Kernel): { background: number; thresh: nu
   }
   thresh = Math.min(thresh, UINT_MAX);
   return { background: background >= thresh ? Math.floor(thresh / 2) : background, thresh };
+}
+
+/** Of a cgroup's own pages: how many are dirty or being written, and how many may be. */
+export function memcg_dirty_limits(
+  k: Kernel,
+  memcg: mem_cgroup,
+): { reclaimable: number; dirty: number; background: number; thresh: number } {
+  const { vm_dirty_ratio, dirty_background_ratio, vm_dirty_bytes, dirty_background_bytes } = k.writeback;
+  const filepages = memcg_page_state(k, memcg, NR_INACTIVE_FILE) + memcg_page_state(k, memcg, NR_ACTIVE_FILE);
+  const reclaimable = memcg_page_state(k, memcg, NR_FILE_DIRTY);
+  let headroom = Number.POSITIVE_INFINITY;
+  for (let { memory } = memcg; memory.parent !== null; memory = memory.parent) {
+    headroom = Math.min(headroom, Math.max(0, Math.min(memory.max, memory.high) - memory.usage));
+  }
+  // It may take clean pages that others have, and free ones.
+  const global_avail = global_dirtyable_memory(k);
+  const global_clean = Math.max(0, global_avail - global_node_page_state(k, NR_FILE_DIRTY));
+  const clean = Math.max(0, filepages - reclaimable);
+  const available = filepages + Math.min(headroom, Math.max(0, global_clean - clean));
+  const limit = (bytes: number, percent: number): number => {
+    const ratio =
+      bytes > 0 ? Math.min(Math.ceil(bytes / global_avail), PAGE_SIZE) : Math.floor((percent * PAGE_SIZE) / 100);
+    return Math.floor((ratio * available) / PAGE_SIZE);
+  };
+  const thresh = limit(vm_dirty_bytes, vm_dirty_ratio);
+  const background = limit(dirty_background_bytes, dirty_background_ratio);
+  const dirty = reclaimable + memcg_page_state(k, memcg, NR_WRITEBACK);
+  return { reclaimable, dirty, background: background >= thresh ? Math.floor(thresh / 2) : background, thresh };
 }
 
 function node_dirtyable_memory(pgdat: PgData): number {

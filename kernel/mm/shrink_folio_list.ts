@@ -36,6 +36,7 @@ import { folio_trylock, folio_unlock } from './folio_lock.ts';
 import { free_unref_pages } from './free_unref_list.ts';
 import { type FolioBatch, give_batch, take_batch } from './isolate_lru.ts';
 import { folio_lruvec, lruvec_of } from './lruvec.ts';
+import { memcg_enabled } from './memcg_folio.ts';
 import { count_lruvec_events } from './memcg_stat.ts';
 import { mem_cgroup_swap_full } from './memcg_swap.ts';
 import type { mem_cgroup } from './memcontrol.ts';
@@ -257,7 +258,7 @@ function activate(k: Kernel, pfn: pfn_t, stat: reclaim_stat): void {
   if ((m[i]! & SWAPCACHE) === SWAPCACHE && (mlocked || mem_cgroup_swap_full(k, pfn))) folio_free_swap(k, pfn);
   if (mlocked) return;
   m[i] = m[i]! | (1 << PG_active);
-  count_lruvec_events(k, folio_lruvec(k, pfn), PGACTIVATE, 1);
+  if (memcg_enabled(k)) count_lruvec_events(k, folio_lruvec(k, pfn), PGACTIVATE, 1);
   if ((m[i]! & SWAPBACKED) !== 0) stat.nr_activate_anon++;
   else stat.nr_activate_file++;
 }
@@ -297,7 +298,9 @@ export function* shrink_folio_list(
   }
   charge(k, free.nr * FREE_NS);
   free_unref_pages(k, free.pages, free.nr);
-  __count_vm_events(k, PGACTIVATE, stat.nr_activate_anon + stat.nr_activate_file);
+  const nr_activate = stat.nr_activate_anon + stat.nr_activate_file;
+  __count_vm_events(k, PGACTIVATE, nr_activate);
+  if (!memcg_enabled(k)) count_lruvec_events(k, k.lru.lruvecs[pgdat.node_id]!, PGACTIVATE, nr_activate);
   give_batch(k, free);
   return free.nr;
 }

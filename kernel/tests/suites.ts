@@ -14,6 +14,7 @@ import { kswapd_suite } from './kswapd.ts';
 import { lru_suite } from './lru.ts';
 import { memblock_suite } from './memblock.ts';
 import { memcg_suite } from './memcg.ts';
+import { memcg_user_suite } from './memcg_user.ts';
 import { mempolicy_suite } from './mempolicy.ts';
 import { migrate_suite } from './migrate.ts';
 import { mm_suite } from './mm.ts';
@@ -63,6 +64,7 @@ export const suites: readonly Suite[] = [
   vmscan_suite,
   pressure_sysctl_suite,
   oom_suite,
+  memcg_user_suite,
   migrate_suite,
   compaction_suite,
 ];

@@ -34,7 +34,7 @@ export function* in_cgroup(k: Kernel, memcg: mem_cgroup, body: Sleeping<void>): 
 }
 
 function* group(k: Kernel, name: string, share: number | null): Sleeping<mem_cgroup> {
-  const memcg = cgroup_mkdir(k, name);
+  const memcg = cgroup_mkdir(k, mem_cgroup_from_task(k, k.current), name);
   if (typeof memcg === 'number') throw new KernelBug(`kernel BUG: a workload has no memory cgroup (${memcg})`);
   const limit = share === null ? 'max' : `${Math.floor(k.mm.totalram_pages * share) * PAGE_SIZE}`;
   yield* cgroup_write(k, memcg, 'memory.max', limit);

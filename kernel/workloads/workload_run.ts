@@ -12,6 +12,7 @@ import { prandom_u32_max, seed_random } from '../lib/random.ts';
 import type { file } from '../mm/filemap.ts';
 import { filemap_read, generic_perform_write, openFile } from '../mm/filemap_io.ts';
 import { fork_process } from '../mm/fork_mm.ts';
+import { mem_cgroup_handle_over_high } from '../mm/memcg_high.ts';
 import { alloc_pages_task } from '../mm/mempolicy.ts';
 import { spawn_process, vm_mmap, vm_mmap_file } from '../mm/mmap.ts';
 import { __free_pages } from '../mm/page_alloc.ts';
@@ -128,6 +129,7 @@ export class Actor {
     const { k } = this.run;
     if (k.current.fatal_signal_pending) yield* exit_to_user_mode(k);
     const got = yield* filemap_read(k, f, page * PAGE_SIZE, this.#bytes);
+    yield* mem_cgroup_handle_over_high(k);
     if (got < 0) yield* this.#signalled(got);
     made_progress(k);
     this.#compare(this.#words, 0, keys[page]!, `page ${page} of a file`, -1);
@@ -139,6 +141,7 @@ export class Actor {
     const key = page_key(seed, this.id, page, ++this.#version);
     fill_page(this.#words, 0, key);
     const put = yield* generic_perform_write(k, f, page * PAGE_SIZE, this.#bytes);
+    yield* mem_cgroup_handle_over_high(k);
     if (put < 0) yield* this.#signalled(put);
     made_progress(k);
     keys[page] = key;
