@@ -117,16 +117,17 @@ export class Worker {
 
   /** How many of pages [from, to) hold what was written to them. */
   read(from: number, to: number): number {
-    const { k, task } = this;
-    const body = this.#read.bind(this);
-    return this.do(() => body(k, task, from, to)) ?? -1;
+    const pages = Array.from({ length: to - from }, (_, n) => from + n);
+    return this.do(() => this.right(pages)) ?? -1;
   }
 
-  *#read(k: Kernel, task: task_struct, from: number, to: number): Sleeping<number> {
+  /** The same of these. Context: do(). */
+  *right(pages: readonly number[]): Sleeping<number> {
+    const { k, task } = this;
     const base = yield* this.#memory();
     const into = new Uint8Array(3);
     let right = 0;
-    for (let page = from; page < to; page++) {
+    for (const page of pages) {
       const err = yield* user_read(k, task.mm!, base + page * PAGE_SIZE, into);
       if (err === 0 && into[0] === (page & 255) && into[1] === page >>> 8 && into[2] === 0xa5) right++;
       made_progress(k);

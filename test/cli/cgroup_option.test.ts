@@ -1,0 +1,74 @@
+// `--cgroup` as a user sees it: groups and their limits, workloads in them, what the files show, what is refused.
+
+import { describe, expect, it } from 'vitest';
+import { bootCommand } from '../../cli/boot.ts';
+import { dispatch } from '../../cli/main.ts';
+import { Captured } from '../support/capture.ts';
+
+async function boot(...argv: string[]) {
+  const output = new Captured();
+  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', '-m', '128M', ...argv], output);
+  return { code, out: output.stdout, err: output.stderr };
+}
+
+describe('--cgroup', () => {
+  it('makes groups whose files can be read', async () => {
+    const { code, out, err } = await boot(
+      ...['--cgroup', 'a/b,memory.max=16M,memory.low=1M,memory.oom.group=1', '--cgroup', 'c'],
+      ...['memory.max', 'memory.low', 'memory.high', 'memory.oom.group'].flatMap((name) => [
+        '--cat',
+        `/sys/fs/cgroup/a/b/${name}`,
+      ]),
+      ...['--cat', '/sys/fs/cgroup/a/memory.max', '--cat', '/sys/fs/cgroup/c/memory.events'],
+    );
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain(
+      [
+        '==> /sys/fs/cgroup/a/b/memory.max <==\n16777216\n',
+        '==> /sys/fs/cgroup/a/b/memory.low <==\n1048576\n',
+        '==> /sys/fs/cgroup/a/b/memory.high <==\nmax\n',
+        '==> /sys/fs/cgroup/a/b/memory.oom.group <==\n1\n',
+        '==> /sys/fs/cgroup/a/memory.max <==\nmax\n',
+        '==> /sys/fs/cgroup/c/memory.events <==\nlow 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n',
+      ].join('\n'),
+    );
+  });
+
+  it('kills in the group that is short, and tells of it as data too', async () => {
+    const { code, out } = await boot('--json', '--cgroup', 'web,memory.max=8M', '--workload', 'fill@web');
+    expect(code).toBe(0);
+    const { workload } = JSON.parse(out);
+    expect(workload.names).toEqual(['fill@web']);
+    expect(workload.tasks[0].state).toBe('killed by the OOM killer');
+    const [web] = workload.cgroups;
+    expect(web).toMatchObject({ path: '/web', peak: 8 * 2 ** 20, max: 8 * 2 ** 20, swap_peak: 0 });
+    expect(web.events).toMatchObject({ oom: 1, oom_kill: 1, high: 0 });
+  });
+
+  it.each([
+    [['--cgroup', 'a,memory.mx=1M'], 'did you mean memory.max?'],
+    [['--cgroup', '/a'], '"/a" is no path such as a or a/b'],
+    [['--cgroup', 'a', '--workload', 'fill@b'], '--workload fill@b: there is no --cgroup b'],
+    [['--cgroup', 'a', '--workload', 'fil@a'], 'did you mean fill?'],
+  ])('refuses %j', async (argv, why) => {
+    const { code, err } = await boot(...argv);
+    expect(code).toBe(2);
+    expect(err).toContain(why);
+  });
+
+  it('tells what the kernel refuses', async () => {
+    const { code, err } = await boot('--cgroup', 'a,memory.max=much');
+    expect(code).toBe(1);
+    expect(err).toContain('--cgroup a: memory.max: "much": write failed (-22)');
+  });
+});
+
+describe('--workload groups', () => {
+  it('reclaims from those with limits, and leaves the other alone', async () => {
+    const { code, out, err } = await boot('--swap', '64M', '--workload', 'groups');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^ {2}cgroup \/limited: at most (\d+) of \1 pages, [1-9]\d* in swap; max [1-9]\d*$/m);
+    expect(out).toMatch(/^ {2}cgroup \/cache: at most (\d+) of \1 pages, 0 in swap; max [1-9]\d*$/m);
+    expect(out).toMatch(/^ {2}cgroup \/free: at most \d+ pages, 0 in swap; no events$/m);
+  });
+});
