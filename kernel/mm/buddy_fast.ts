@@ -7,6 +7,7 @@ import { __GFP_COMP, __GFP_ZERO } from '../include/gfp_types.ts';
 import {
   PAGE_LRU_OFFSET,
   PAGE_WORDS,
+  PAGE_WORDS_SHIFT,
   PG_FLAGS,
   PG_FLAGS_HI,
   PG_INDEX,
@@ -29,6 +30,7 @@ import {
   MIGRATE_MOVABLE,
   MIGRATE_PCPTYPES,
   NR_FREE_PAGES,
+  PAGES_PER_SECTION,
   PFN_SECTION_SHIFT,
   WMARK_LOW,
   ZONE_BOOSTED_WATERMARK,
@@ -61,19 +63,18 @@ import {
   Z_WATERMARK_BOOST,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { type AllocPath, count, type FastMemory, type FreePath, prepared } from './fast_memory.ts';
-import { page_index } from './page.ts';
+import { type AllocPath, type FastMemory, type FreePath, prepared } from './fast_memory.ts';
 import { find_unexpected } from './page_check.ts';
 import type { ZoneCpu } from './zone_cpu.ts';
 
 /** Context: an order without per-cpu lists, any node allowed, no static key set. */
 export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: FreePath } {
-  const { pages, doubles, zones, percpu, maps, usemaps, events } = memory;
+  const { pages, doubles, zones, percpu, maps, usemaps, events, count } = memory;
 
   function alloc_from_free_list(k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highest_zoneidx: number): pfn_t {
     const migratetype = (gfp >>> 3) & 3;
     const z = c.zone_base;
-    // Where CMA's free pages count, they may have to go first; and CPUs may have counted more of them than the zone yet.
+    // Where CMA's free pages they may have to go first; and CPUs may have counted more of them than the zone yet.
     const cma = zones[(z + Z_NR_FREE_CMA_PAGES) | 0]!;
     if (cma !== 0 && (cma < 0 || migratetype === MIGRATE_MOVABLE)) return -1;
     const nr_pages = 1 << order;
@@ -126,8 +127,8 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     const { pgalloc } = c;
     events[pgalloc] = events[pgalloc]! + nr_pages;
     // A hit, as this is the preferred zone; and of this CPU's node or not.
-    count(percpu, c.numa_hit);
-    count(percpu, c.numa_local);
+    count(c.numa_hit);
+    count(c.numa_local);
 
     pages[(i + PG_LRU_NEXT) | 0] = 0;
     pages[(i + PG_LRU_NEXT_HI) | 0] = 0;
@@ -164,7 +165,7 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
 
   function free_to_free_list(k: Kernel, pfn: pfn_t, order: number, refs: number): boolean {
     const map = maps[pfn >>> PFN_SECTION_SHIFT]!;
-    const p = page_index(pfn);
+    const p = (pfn & (PAGES_PER_SECTION - 1)) << PAGE_WORDS_SHIFT;
     const i = (map + p) | 0;
     const flags = pages[(i + PG_FLAGS) | 0]!;
     const flags_hi = pages[(i + PG_FLAGS_HI) | 0]!;

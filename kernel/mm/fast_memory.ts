@@ -22,6 +22,8 @@ export interface FastMemory {
   readonly usemaps: Int32Array;
   /** vm_event_states of all CPUs. */
   readonly events: Float64Array;
+  /** counter() of `percpu`. */
+  readonly count: (i: number) => void;
 }
 
 /** @returns the first page; -1, and nothing has changed, if this is not the common case */
@@ -34,12 +36,14 @@ export type AllocPath = (k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highe
  */
 export type FreePath = (k: Kernel, pfn: pfn_t, order: number, refs: number) => boolean;
 
-/** One more, in the 64-bit counter that begins at words[i]. */
-export function count(words: Int32Array, i: number): void {
-  const low = (words[i]! + 1) | 0;
-  words[i] = low;
-  if (low === 0) words[i + 1] = words[i + 1]! + 1;
-}
+/** @returns what makes it one more, in the 64-bit counter that begins at word `i` */
+export const counter =
+  (words: Int32Array) =>
+  (i: number): void => {
+    const low = (words[i]! + 1) | 0;
+    words[i] = low;
+    if (low === 0) words[(i + 1) | 0] = words[(i + 1) | 0]! + 1;
+  };
 
 /** @param todo which of __GFP_COMP and __GFP_ZERO to see to */
 export function prepared(k: Kernel, pfn: pfn_t, order: number, todo: gfp_t): pfn_t {

@@ -11,7 +11,7 @@ import { ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { free_list_paths } from './buddy_fast.ts';
-import type { AllocPath, FastMemory, FreePath } from './fast_memory.ts';
+import { type AllocPath, counter, type FastMemory, type FreePath } from './fast_memory.ts';
 import { pcp_paths } from './pcp_fast.ts';
 
 export class FastPaths {
@@ -45,15 +45,17 @@ export function fast_paths(k: Kernel, zone: Int32Array, percpu: Int32Array, map:
   );
   if (found !== undefined) return found;
   const pages = whole(map);
-  const zones = map.buffer === zone.buffer ? pages : whole(zone);
+  const zones = zone.buffer === map.buffer ? pages : whole(zone);
+  const cpu = percpu.buffer === map.buffer ? pages : percpu.buffer === zone.buffer ? zones : whole(percpu);
   const paths = new FastPaths({
     pages,
     doubles: new Float64Array(map.buffer),
     zones,
-    percpu: percpu.buffer === map.buffer ? pages : percpu.buffer === zone.buffer ? zones : whole(percpu),
+    percpu: cpu,
     maps: places(k.mm.section_mem_map, map),
     usemaps: places(k.mm.section_usemap, zone),
     events: k.vm_event.counts,
+    count: counter(cpu),
   });
   made.push(paths);
   return paths;

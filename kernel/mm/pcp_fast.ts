@@ -10,6 +10,7 @@ import { __GFP_COMP, __GFP_ZERO } from '../include/gfp_types.ts';
 import {
   PAGE_LRU_OFFSET,
   PAGE_WORDS,
+  PAGE_WORDS_SHIFT,
   PG_FLAGS,
   PG_FLAGS_HI,
   PG_INDEX,
@@ -30,6 +31,7 @@ import {
   MIGRATE_PCPTYPES,
   NR_LOWORDER_PCP_LISTS,
   PAGE_ALLOC_COSTLY_ORDER,
+  PAGES_PER_SECTION,
   PFN_SECTION_SHIFT,
   WMARK_LOW,
   ZONE_BOOSTED_WATERMARK,
@@ -62,14 +64,13 @@ import {
   Z_WATERMARK_BOOST,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { type AllocPath, count, type FastMemory, type FreePath, prepared } from './fast_memory.ts';
-import { page_index } from './page.ts';
+import { type AllocPath, type FastMemory, type FreePath, prepared } from './fast_memory.ts';
 import { find_unexpected } from './page_check.ts';
 import type { ZoneCpu } from './zone_cpu.ts';
 
 /** Context: an order that has per-cpu lists, any node allowed, no static key set. */
 export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePath } {
-  const { pages, doubles, zones, percpu, maps, usemaps, events } = memory;
+  const { pages, doubles, zones, percpu, maps, usemaps, events, count } = memory;
 
   function alloc_from_pcplist(k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highest_zoneidx: number): pfn_t {
     const state = k.page_alloc;
@@ -79,7 +80,7 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     if (!is_above_low(z, order, highest_zoneidx, no_cma) || (order !== 0 && !has_block(z, order))) return -1;
 
     const w = c.pcp_base;
-    let pindex = ((order << 1) + order + migratetype) | 0;
+    let pindex = (((order << 1) | 0) + order + migratetype) | 0;
     if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (migratetype === MIGRATE_MOVABLE ? 1 : 0);
     const offset = (PCP_LISTS + (pindex << 2)) | 0;
     const head = (w + offset) | 0;
@@ -121,8 +122,8 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     const { pgalloc } = c;
     events[pgalloc] = events[pgalloc]! + (1 << order);
     // A hit, as this is the preferred zone; and of this CPU's node or not.
-    count(percpu, c.numa_hit);
-    count(percpu, c.numa_local);
+    count(c.numa_hit);
+    count(c.numa_local);
 
     pages[(i + PG_LRU_NEXT) | 0] = 0;
     pages[(i + PG_LRU_NEXT_HI) | 0] = 0;
@@ -169,7 +170,7 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
 
   function free_to_pcplist(k: Kernel, pfn: pfn_t, order: number, refs: number): boolean {
     const state = k.page_alloc;
-    const i = (maps[pfn >>> PFN_SECTION_SHIFT]! + page_index(pfn)) | 0;
+    const i = (maps[pfn >>> PFN_SECTION_SHIFT]! + ((pfn & (PAGES_PER_SECTION - 1)) << PAGE_WORDS_SHIFT)) | 0;
     const flags = pages[(i + PG_FLAGS) | 0]!;
     const flags_hi = pages[(i + PG_FLAGS_HI) | 0]!;
     const c = state.by_id[flags_hi >>> ZONES_PGSHIFT_HI];
