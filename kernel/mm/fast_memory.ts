@@ -20,6 +20,8 @@ export interface FastMemory {
   readonly maps: Int32Array;
   /** By section: where its pageblock flags begin in `zones`; -1: not there. */
   readonly usemaps: Int32Array;
+  /** Whether there may be pages of CMA. */
+  readonly cma: boolean;
   /** vm_event_states of all CPUs. */
   readonly events: Float64Array;
   /** counter() of `percpu`. */

@@ -54,6 +54,7 @@ export function fast_paths(k: Kernel, zone: Int32Array, percpu: Int32Array, map:
     percpu: cpu,
     maps: places(k.mm.section_mem_map, map),
     usemaps: places(k.mm.section_usemap, zone),
+    cma: k.page_alloc.cma,
     events: k.vm_event.counts,
     count: counter(cpu),
   });

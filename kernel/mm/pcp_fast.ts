@@ -70,13 +70,12 @@ import type { ZoneCpu } from './zone_cpu.ts';
 
 /** Context: an order that has per-cpu lists, any node allowed, no static key set. */
 export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePath } {
-  const { pages, doubles, zones, percpu, maps, usemaps, events, count } = memory;
+  const { pages, doubles, zones, percpu, maps, usemaps, events, count, cma } = memory;
 
   function alloc_from_pcplist(k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highest_zoneidx: number): pfn_t {
-    const state = k.page_alloc;
     const migratetype = (gfp >>> 3) & 3;
     const z = c.zone_base;
-    const no_cma = state.alloc_cma !== 0 && migratetype !== MIGRATE_MOVABLE;
+    const no_cma = cma && migratetype !== MIGRATE_MOVABLE;
     if (!is_above_low(z, order, highest_zoneidx, no_cma) || (order !== 0 && !has_block(z, order))) return -1;
 
     const w = c.pcp_base;
@@ -133,7 +132,7 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     pages[(i + PG_PRIVATE_HI) | 0] = 0;
     pages[(i + PG_REFCOUNT) | 0] = 1;
     const pfn = ((hi - VMEMMAP_HI) << 26) | (lo >>> 6);
-    const todo = (gfp | state.init_on_alloc) & (__GFP_COMP | __GFP_ZERO);
+    const todo = (gfp | k.page_alloc.init_on_alloc) & (__GFP_COMP | __GFP_ZERO);
     return todo === 0 ? pfn : prepared(k, pfn, order, todo);
   }
 
@@ -141,8 +140,8 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
   function is_above_low(z: number, order: number, highest_zoneidx: number, no_cma: boolean): boolean {
     let usable = (zones[(z + Z_VM_STAT) | 0]! - zones[(z + Z_NR_RESERVED_HIGHATOMIC) | 0]! - (1 << order)) | 0;
     if (no_cma) {
-      const cma = zones[(z + Z_NR_FREE_CMA_PAGES) | 0]!;
-      if (cma > 0) usable = (usable - cma) | 0;
+      const free_cma = zones[(z + Z_NR_FREE_CMA_PAGES) | 0]!;
+      if (free_cma > 0) usable = (usable - free_cma) | 0;
     }
     const mark = (zones[(z + Z_WATERMARK + 2 * WMARK_LOW) | 0]! + zones[(z + Z_WATERMARK_BOOST) | 0]!) | 0;
     if (usable < ((mark + zones[(z + Z_LOWMEM_RESERVE + 2 * highest_zoneidx) | 0]!) | 0)) return false;
@@ -169,11 +168,10 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
   }
 
   function free_to_pcplist(k: Kernel, pfn: pfn_t, order: number, refs: number): boolean {
-    const state = k.page_alloc;
     const i = (maps[pfn >>> PFN_SECTION_SHIFT]! + ((pfn & (PAGES_PER_SECTION - 1)) << PAGE_WORDS_SHIFT)) | 0;
     const flags = pages[(i + PG_FLAGS) | 0]!;
     const flags_hi = pages[(i + PG_FLAGS_HI) | 0]!;
-    const c = state.by_id[flags_hi >>> ZONES_PGSHIFT_HI];
+    const c = k.page_alloc.by_id[flags_hi >>> ZONES_PGSHIFT_HI];
     if (c === undefined || c.paths.zones !== zones || pages[(i + PG_REFCOUNT) | 0] !== refs) return false;
     if ((flags & PG_ODD_AT_FREE) !== 0 || (pages[(i + PG_MAPPING) | 0]! & 3) !== 0) return false;
     const w = c.pcp_base;
