@@ -17,9 +17,7 @@ import {
   PG_LRU_PREV_HI,
   PG_MAPCOUNT,
   PG_MAPPING,
-  PG_MAPPING_HI,
   PG_MEMCG_DATA,
-  PG_MEMCG_DATA_HI,
   PG_PRIVATE,
   PG_PRIVATE_HI,
   PG_REFCOUNT,
@@ -63,22 +61,25 @@ import {
   Z_WATERMARK_BOOST,
 } from '../include/zone_words.ts';
 import type { Kernel } from '../kernel.ts';
-import { type AllocPath, type FastMemory, type FreePath, prepared } from './fast_memory.ts';
-import { find_unexpected } from './page_check.ts';
+import { type AllocPath, type FastMemory, type FreeBlockPath, prepared } from './fast_memory.ts';
+import { double_of, find_unexpected } from './page_check.ts';
 import type { ZoneCpu } from './zone_cpu.ts';
 
 /** Context: an order without per-cpu lists, any node allowed, no static key set. */
-export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: FreePath } {
-  const { pages, doubles, zones, percpu, maps, usemaps, events, count } = memory;
+export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: FreeBlockPath } {
+  const { pages, doubles, zones, percpu, maps, usemaps, events, count, cma } = memory;
+  /** _mapcount and _refcount of a free block, and of one that is about to be: as doubles. */
+  const free_block = double_of(~PG_buddy, 0);
+  const last_reference = double_of(-1, 1);
 
   function alloc_from_free_list(k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highest_zoneidx: number): pfn_t {
     const migratetype = (gfp >>> 3) & 3;
     const z = c.zone_base;
     // Where CMA's free pages they may have to go first; and CPUs may have counted more of them than the zone yet.
-    const cma = zones[(z + Z_NR_FREE_CMA_PAGES) | 0]!;
-    if (cma !== 0 && (cma < 0 || migratetype === MIGRATE_MOVABLE)) return -1;
+    const free_cma = cma ? zones[(z + Z_NR_FREE_CMA_PAGES) | 0]! : 0;
+    if (free_cma !== 0 && (free_cma < 0 || migratetype === MIGRATE_MOVABLE)) return -1;
     const nr_pages = 1 << order;
-    const usable = (zones[(z + Z_VM_STAT) | 0]! - zones[(z + Z_NR_RESERVED_HIGHATOMIC) | 0]! - cma - nr_pages) | 0;
+    const usable = (zones[(z + Z_VM_STAT) | 0]! - zones[(z + Z_NR_RESERVED_HIGHATOMIC) | 0]! - free_cma - nr_pages) | 0;
     const mark = (zones[(z + Z_WATERMARK + 2 * WMARK_LOW) | 0]! + zones[(z + Z_WATERMARK_BOOST) | 0]!) | 0;
     if (usable < ((mark + zones[(z + Z_LOWMEM_RESERVE + 2 * highest_zoneidx) | 0]!) | 0)) return -1;
     if ((zones[(z + Z_FLAGS) | 0]! & (1 << ZONE_BOOSTED_WATERMARK)) !== 0) return -1;
@@ -98,8 +99,8 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     const head_lo = (c.zone_pointer_lo + (offset << 2)) | 0;
     const head_hi = c.zone_pointer_hi;
     if (pages[(i + PG_LRU_PREV) | 0] !== head_lo || pages[(i + PG_LRU_PREV_HI) | 0] !== head_hi) return -1;
-    if (pages[(i + PG_PRIVATE) | 0] !== order || pages[(i + PG_MAPCOUNT) | 0] !== ~PG_buddy) return -1;
-    if (!unused_but_for_mapcount(pages, i)) return -1;
+    if (pages[(i + PG_PRIVATE) | 0] !== order || (pages[(i + PG_FLAGS) | 0]! & CHECK_NEW_PAGE) !== 0) return -1;
+    if (!is_unmapped(i, free_block)) return -1;
     const tail = (i + PAGE_WORDS) | 0;
     const end = (i + (PAGE_WORDS << order)) | 0;
     if (find_unexpected(pages, doubles, tail, end, CHECK_NEW_PAGE) >= 0) return -1;
@@ -163,7 +164,7 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     vm_zone_stat[NR_FREE_PAGES] = vm_zone_stat[NR_FREE_PAGES]! + x;
   }
 
-  function free_to_free_list(k: Kernel, pfn: pfn_t, order: number, refs: number): boolean {
+  function free_to_free_list(k: Kernel, pfn: pfn_t, order: number): boolean {
     const map = maps[pfn >>> PFN_SECTION_SHIFT]!;
     const p = (pfn & (PAGES_PER_SECTION - 1)) << PAGE_WORDS_SHIFT;
     const i = (map + p) | 0;
@@ -171,7 +172,7 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     const flags_hi = pages[(i + PG_FLAGS_HI) | 0]!;
     const zone_id = flags_hi >>> ZONES_PGSHIFT_HI;
     const c = k.page_alloc.by_id[zone_id];
-    if (c === undefined || c.paths.zones !== zones || pages[(i + PG_REFCOUNT) | 0] !== refs) return false;
+    if (c === undefined || c.paths.zones !== zones) return false;
     const z = c.zone_base;
     if (zones[(z + Z_NR_ISOLATE_PAGEBLOCK) | 0] !== 0) return false;
     const block = (usemaps[pfn >>> PFN_SECTION_SHIFT]! + ((pfn >>> 12) & 7)) | 0;
@@ -180,7 +181,7 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     // A block whose buddy is free grows.
     let buddy = (map + (p ^ (PAGE_WORDS << order))) | 0;
     if (order < MAX_ORDER - 1 && is_free_block(buddy, order, zone_id)) return false;
-    if ((flags & (PAGE_FLAGS_CHECK_AT_PREP | PG_ODD_AT_FREE)) !== 0 || !unmapped(pages, i)) return false;
+    if ((flags & (PAGE_FLAGS_CHECK_AT_PREP | PG_ODD_AT_FREE)) !== 0 || !is_unmapped(i, last_reference)) return false;
     const tail = (i + PAGE_WORDS) | 0;
     const end = (i + (PAGE_WORDS << order)) | 0;
     if (find_unexpected(pages, doubles, tail, end, PAGE_FLAGS_CHECK_AT_PREP | PG_ODD_AT_FREE) >= 0) return false;
@@ -237,6 +238,15 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     return true;
   }
 
+  /** Whether the page has no mapping and no memcg, and these counts. */
+  const is_unmapped = (i: number, counts: number): boolean => {
+    const j = i >>> 1;
+    return (
+      doubles[j + (PG_MAPCOUNT >> 1)] === counts &&
+      doubles[j + (PG_MAPPING >> 1)]! + doubles[j + (PG_MEMCG_DATA >> 1)]! === 0
+    );
+  };
+
   /** page_is_buddy(). */
   const is_free_block = (i: number, order: number, zone_id: number): boolean =>
     (pages[(i + PG_MAPCOUNT) | 0]! & BUDDY_MASK) === PAGE_TYPE_BASE_WORD &&
@@ -245,22 +255,3 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
 
   return { alloc: alloc_from_free_list, free: free_to_free_list };
 }
-
-/** page_expected_state() of a free block's first page, whose mapcount says that it is one. */
-const unused_but_for_mapcount = (m: Int32Array, i: number): boolean =>
-  (m[(i + PG_REFCOUNT) | 0]! |
-    m[(i + PG_MAPPING) | 0]! |
-    m[(i + PG_MAPPING_HI) | 0]! |
-    m[(i + PG_MEMCG_DATA) | 0]! |
-    m[(i + PG_MEMCG_DATA_HI) | 0]! |
-    (m[(i + PG_FLAGS) | 0]! & CHECK_NEW_PAGE)) ===
-  0;
-
-/** The same of a page with one reference, but for its flags. */
-const unmapped = (m: Int32Array, i: number): boolean =>
-  (~m[(i + PG_MAPCOUNT) | 0]! |
-    m[(i + PG_MAPPING) | 0]! |
-    m[(i + PG_MAPPING_HI) | 0]! |
-    m[(i + PG_MEMCG_DATA) | 0]! |
-    m[(i + PG_MEMCG_DATA_HI) | 0]!) ===
-  0;

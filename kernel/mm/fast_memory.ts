@@ -32,10 +32,12 @@ export interface FastMemory {
 export type AllocPath = (k: Kernel, c: ZoneCpu, gfp: gfp_t, order: number, highest_zoneidx: number) => pfn_t;
 
 /**
- * Context: remember_section() gave these for the page's section.
- * @param refs how many references there are if nobody but the caller has any
+ * Gives up the last reference to a block. Context: remember_section() gave this for its section.
  * @returns false, and nothing has changed, if this is not the common case
  */
+export type FreeBlockPath = (k: Kernel, pfn: pfn_t, order: number) => boolean;
+
+/** The same of small blocks. @param refs how many references there are if it is the last one that is given up */
 export type FreePath = (k: Kernel, pfn: pfn_t, order: number, refs: number) => boolean;
 
 /** @returns what makes it one more, in the 64-bit counter that begins at word `i` */

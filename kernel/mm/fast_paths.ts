@@ -11,7 +11,7 @@ import { ZONES_PGSHIFT_HI } from '../include/page_flags.ts';
 import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { free_list_paths } from './buddy_fast.ts';
-import { type AllocPath, counter, type FastMemory, type FreePath } from './fast_memory.ts';
+import { type AllocPath, counter, type FastMemory, type FreeBlockPath, type FreePath } from './fast_memory.ts';
 import { pcp_paths } from './pcp_fast.ts';
 
 export class FastPaths {
@@ -21,7 +21,7 @@ export class FastPaths {
   readonly alloc_from_pcplist: AllocPath;
   readonly free_to_pcplist: FreePath;
   readonly alloc_from_free_list: AllocPath;
-  readonly free_to_free_list: FreePath;
+  readonly free_to_free_list: FreeBlockPath;
 
   constructor(memory: FastMemory) {
     this.pages = memory.pages;

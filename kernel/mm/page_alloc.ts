@@ -301,7 +301,7 @@ export function __free_pages(k: Kernel, pfn: pfn_t, order: number): void {
     const freed =
       order <= PAGE_ALLOC_COSTLY_ORDER || order === state.thp_order
         ? paths.free_to_pcplist(k, pfn, order, 1)
-        : paths.free_to_free_list(k, pfn, order, 1);
+        : paths.free_to_free_list(k, pfn, order);
     if (freed) return;
   }
   put_pages(k, pfn, order);

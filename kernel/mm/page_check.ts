@@ -27,8 +27,11 @@ import { page_index, section_map } from './page.ts';
 
 const __PG_HWPOISON = 1 << PG_hwpoison;
 
-/** _mapcount -1 and _refcount 0, as one double. */
-const UNUSED = new Float64Array(new Int32Array([-1, 0]).buffer);
+/** Two words of memory as the double that they are. */
+export const double_of = (lo: number, hi: number): number => new Float64Array(new Int32Array([lo, hi]).buffer)[0]!;
+
+/** _mapcount and _refcount of a page that is not in use. */
+const UNUSED = new Float64Array([double_of(-1, 0)]);
 
 /**
  * Looks at the pages whose words are m[i .. end - 1]: whether each has no users, no mapping, no memcg and none of `flags`.
