@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { bootCommand } from '../../cli/boot.ts';
 import { dispatch } from '../../cli/main.ts';
+import { cgroup_read } from '../../kernel/cgroup/memory_files.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
 import type { Sleeping } from '../../kernel/sched/sleeping.ts';
@@ -14,7 +15,9 @@ import { hog } from '../../kernel/workloads/hog.ts';
 import type { WorkloadRun } from '../../kernel/workloads/workload_run.ts';
 import { Captured } from '../support/capture.ts';
 import { booted, type Pressed, pressed, type Recording, recording } from '../support/pressure.ts';
-import { compact, fragmentation, holes, huge, pause, stream } from '../support/pressure_cases.ts';
+import { compact, fragmentation, holes, huge, limited, pause, stream } from '../support/pressure_cases.ts';
+
+import { printed } from '../support/zoned.ts';
 
 const at = new URL('../../docs/pressure.md', import.meta.url);
 const page = readFileSync(at, 'utf8');
@@ -141,6 +144,26 @@ function state_rows(like: Recording): Row[] {
   return rows;
 }
 
+/** Lines of the cgroup's files, those of these names. */
+function group_rows(names: Readonly<Record<string, string>>, like: Recording, { result: { work } }: Pressed): Row[] {
+  return Object.entries(names).flatMap(([file, wanted]) => {
+    const ours = cgroup_read(work.k, `/sys/fs/cgroup/g/memory.${file}`)!.split('\n');
+    const theirs = like.section(`memory.${file}`);
+    if (wanted === '') return [[`\`memory.${file}\``, Number(theirs[0]), Number(ours[0])] as Row];
+    const value = (lines: readonly string[], name: string): number =>
+      Number(lines.find((line) => line.startsWith(`${name} `))!.split(' ')[1]);
+    return wanted.split(' ').map((name): Row => {
+      return [`\`memory.${file}\`: ${name}`, value(theirs, name), value(ours, name)];
+    });
+  });
+}
+
+/** A line of the OOM killer's report. */
+function said(start: string, like: Recording, { result: { work } }: Pressed): Row {
+  const find = (lines: readonly string[]): string => lines.find((line) => line.startsWith(start))!;
+  return [`report: \`${start.trim()}\``, find(like.section('log')), find(printed(work.k))];
+}
+
 const COMPACT = 'pgmigrate_success compact_migrate_scanned compact_free_scanned compact_isolated';
 
 const cases: readonly Case[] = [
@@ -179,6 +202,36 @@ const cases: readonly Case[] = [
     start: fill.start,
     rows: (like, run) => counts(`oom_kill pgalloc_dma pgalloc_dma32 pswpout pswpin ${RECLAIM} ${QUICK}`, like, run),
     long: true,
+  },
+  {
+    name: 'group',
+    boot: () => booted(PC, ['512M']),
+    start: limited(29274),
+    rows: (like, run) => [
+      ...group_rows(
+        {
+          events: 'max oom',
+          stat: 'pgscan pgsteal pgfault pgmajfault pgactivate pgdeactivate workingset_refault_anon workingset_activate_anon',
+          peak: '',
+        },
+        like,
+        run,
+      ),
+      ...counts(`${SWAP} pgrotated pgscan_kswapd allocstall_movable`, like, run),
+      fewest(0, 'DMA32', like, run),
+    ],
+    long: false,
+  },
+  {
+    name: 'group-none',
+    boot: () => booted(PC, []),
+    start: limited(29276),
+    rows: (like, run) => [
+      ...group_rows({ events: 'max oom oom_kill', stat: 'pgscan pgfault', peak: '' }, like, run),
+      said('memory: usage', like, run),
+      said('anon ', like, run),
+    ],
+    long: false,
   },
   {
     name: 'node',

@@ -1,5 +1,6 @@
 // What docs/recorder/pressure/press.c does in a real kernel's processes, as tasks.
 
+import { cgroup_mkdir, cgroup_write } from '../../kernel/cgroup/memory_files.ts';
 import { lookup_disk } from '../../kernel/drivers/block/disk.ts';
 import { frag_show } from '../../kernel/fs/proc/buddyinfo.ts';
 import {
@@ -15,6 +16,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import { compact_nodes } from '../../kernel/mm/compaction.ts';
 import { fragmentation_index } from '../../kernel/mm/compaction_suitable.ts';
 import { filemap_read, openFile } from '../../kernel/mm/filemap_io.ts';
+import { type mem_cgroup, mem_cgroup_attach } from '../../kernel/mm/memcontrol.ts';
 import { vma_lookup } from '../../kernel/mm/mm_struct.ts';
 import { unmap_page_range } from '../../kernel/mm/mmap.ts';
 import { tlb_finish_mmu, tlb_gather_mmu } from '../../kernel/mm/mmu_gather.ts';
@@ -112,3 +114,23 @@ export const stream = (hot: number, pages: number) =>
       }
     });
   };
+
+/** In a cgroup g with a memory.max of 64 MiB: so many pages are written, an eighth of them again, all of them read. */
+export function limited(pages: number) {
+  return function* (run: WorkloadRun): Sleeping<void> {
+    const { k } = run;
+    const memcg = cgroup_mkdir(k, k.memcg.root_mem_cgroup, 'g') as mem_cgroup;
+    yield* cgroup_write(k, memcg, 'memory.max', '64M');
+    mem_cgroup_attach(k, memcg, k.current);
+    yield* run.start('press', function* (actor) {
+      const region = yield* actor.map(pages);
+      for (let page = 0; page < pages; page++) yield* actor.write(region, page);
+      for (let n = 0; n < pages >>> 3; n++) {
+        const page = run.chance(pages);
+        yield* actor.check(region, page);
+        yield* actor.write(region, page);
+      }
+      for (let page = 0; page < pages; page++) yield* actor.check(region, page);
+    });
+  };
+}

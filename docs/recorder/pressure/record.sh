@@ -19,7 +19,7 @@ machine=(-m 512M) swap=512M rotating=0
 case $name in
   fill-rotating) rotating=1 ;;
   fill-small) swap=64M ;;
-  fill-none | holes | index | huge) swap='' ;;
+  fill-none | group-none | holes | index | huge) swap='' ;;
   node)
     machine+=(-smp 2)
     for node in 0 1; do
