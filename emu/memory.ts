@@ -176,6 +176,9 @@ export class PhysicalMemory {
   }
 
   read(pa: number, size: number): Uint8Array {
+    const chunk = this.#chunk(Math.floor(pa / CHUNK_SIZE));
+    const from = pa % CHUNK_SIZE;
+    if (from >= chunk.from && from + size <= chunk.to) return chunk.bytes.slice(from, from + size);
     const copy = new Uint8Array(size).fill(0xff);
     this.#eachPiece(pa, size, false, (bytes, at) => copy.set(bytes, at));
     return copy;

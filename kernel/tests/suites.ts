@@ -1,6 +1,7 @@
 // All self tests, in the order in which they run: what the later ones build on comes first.
 
 import { bad_page_suite } from './bad_page.ts';
+import { blk_suite } from './blk.ts';
 import { buddy_suite } from './buddy.ts';
 import { cma_suite } from './cma.ts';
 import { compaction_suite } from './compaction.ts';
@@ -60,6 +61,7 @@ export const suites: readonly Suite[] = [
   mm_suite,
   mm_swap_suite,
   filemap_suite,
+  blk_suite,
   swap_suite,
   vmscan_suite,
   pressure_sysctl_suite,
