@@ -111,7 +111,7 @@ export function* filemap_read(k: Kernel, f: file, pos: number, into: Uint8Array)
     const pfn = yield* filemap_get_pages(k, f, index, Math.ceil(end / PAGE_SIZE) - index);
     if (pfn < 0) return at > pos ? at - pos : pfn;
     const size = Math.min(end - at, PAGE_SIZE - (at % PAGE_SIZE));
-    into.set(k.hw.ram.read(pfn * PAGE_SIZE + (at % PAGE_SIZE), size), at - pos);
+    k.hw.ram.copyOut(pfn * PAGE_SIZE + (at % PAGE_SIZE), into, at - pos, size);
     charge(k, size * BYTE_NS);
     // Reading one page bit by bit is one access.
     if (Math.floor((f.ra.prev_pos - 1) / PAGE_SIZE) !== index) folio_mark_accessed(k, pfn);

@@ -77,7 +77,7 @@ export function* user_read(k: Kernel, mm: mm_struct, va: number, into: Uint8Arra
     if (pa < 0) return pa;
     const end = Math.min(into.length, done + PAGE_SIZE - (pa % PAGE_SIZE));
     charge(k, (end - done) * BYTE_NS);
-    into.set(k.hw.ram.read(pa, end - done), done);
+    k.hw.ram.copyOut(pa, into, done, end - done);
     done = end;
   }
   return 0;

@@ -30,6 +30,8 @@ export interface Ram {
   set_big64(pa: phys_addr_t, value: bigint): void;
   /** A copy of `size` bytes. */
   read(pa: phys_addr_t, size: number): Uint8Array;
+  /** The same, to `to` from `at` on. */
+  copyOut(pa: phys_addr_t, to: Uint8Array, at: number, size: number): void;
   write(pa: phys_addr_t, bytes: Uint8Array): void;
   fill(pa: phys_addr_t, size: number, byte: number): void;
 }
