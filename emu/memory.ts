@@ -57,8 +57,8 @@ export class ArrayBacking implements Backing {
   readonly #windows: Windows;
 
   /** @param end of the highest RAM or ROM */
-  constructor(end: number) {
-    this.#windows = new Windows(end, WINDOW_SIZE, (_, size) => new ArrayBuffer(size));
+  constructor(end: number, windowSize: number = WINDOW_SIZE) {
+    this.#windows = new Windows(end, windowSize, (_, size) => new ArrayBuffer(size));
   }
 
   chunk(n: number): Uint8Array {

@@ -2,6 +2,7 @@
 // a CMA area or ZONE_MOVABLE; small enough that all of their state can be looked at after every step.
 
 import fc from 'fast-check';
+import type { Backing } from '../../emu/memory.ts';
 import { alloc_node_data } from '../../kernel/arch/x86/node_data.ts';
 import { percpu_load } from '../../kernel/arch/x86/sections.ts';
 import { cpuset_init_smp } from '../../kernel/cgroup/cpuset.ts';
@@ -64,7 +65,7 @@ export function memoryOf({ low, high }: Topology): { nid: number; start: number;
 }
 
 /** What start_kernel() does with such a machine, up to where requests may sleep. One that is too small is passed over. */
-export function bootTopology(topology: Topology): Kernel {
+export function bootTopology(topology: Topology, backing?: Backing): Kernel {
   const memory = memoryOf(topology);
   const { cpus, cma, huge_pages, init_on_alloc } = topology;
   const config = {
@@ -74,7 +75,7 @@ export function bootTopology(topology: Topology): Kernel {
     INIT_ON_ALLOC_DEFAULT_ON: init_on_alloc,
   };
   const ram = memory.map(({ start, end }) => ({ start: start * PAGE_SIZE, end: end * PAGE_SIZE }));
-  const k = new Kernel(testHw(ram), config);
+  const k = new Kernel(testHw(ram, 0, backing), config);
   k.cpus.nr_cpu_ids = cpus.length;
   for (const [cpu, nid] of cpus.entries()) {
     const { cpu_possible_mask, cpu_present_mask, cpu_online_mask } = k.cpus;

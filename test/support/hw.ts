@@ -2,7 +2,7 @@
 
 import type { DiskSpec } from '../../emu/devices/disk.ts';
 import { createMachine } from '../../emu/machine.ts';
-import { type AddressRange, PhysicalMemory } from '../../emu/memory.ts';
+import { type AddressRange, type Backing, PhysicalMemory } from '../../emu/memory.ts';
 import { Ports } from '../../emu/ports.ts';
 import type { Hw } from '../../kernel/arch/x86/hw.ts';
 
@@ -14,8 +14,12 @@ const rangesOf = (layout: number | readonly AddressRange[]): readonly AddressRan
   typeof layout === 'number' ? [{ start: 0, end: layout }] : layout;
 
 /** A machine without firmware; `boot_params` is the address that the kernel is told, nothing is there yet. */
-export function testHw(layout: number | readonly AddressRange[] = 16 * MiB, boot_params = 0x10000): Hw {
-  return { ram: new PhysicalMemory(rangesOf(layout)), ports: new Ports(), boot_params, cpu: null };
+export function testHw(
+  layout: number | readonly AddressRange[] = 16 * MiB,
+  boot_params = 0x10000,
+  backing?: Backing,
+): Hw {
+  return { ram: new PhysicalMemory(rangesOf(layout), [], backing), ports: new Ports(), boot_params, cpu: null };
 }
 
 /** The same with disks. */

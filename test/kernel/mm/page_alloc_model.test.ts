@@ -5,18 +5,21 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ArrayBacking, type Backing } from '../../../emu/memory.ts';
+import { PAGE_SIZE } from '../../../kernel/include/types.ts';
 import { anyTopology, bootTopology, memoryOf, type Topology } from '../../support/allocator_machine.ts';
 import { AllocatorModel } from '../../support/allocator_model.ts';
 import { anyStep, History, type Step } from '../../support/allocator_steps.ts';
+import { GiB } from '../../support/hw.ts';
 
 const NO_FEATURE = 1 << 30;
 const soak = process.env['PGDAT_SOAK'] !== undefined;
 const seed = process.env['PGDAT_SEED'];
 
 /** @returns how many blocks were handed out and given back */
-function run(topology: Topology, steps: readonly Step[], static_keys: number): number {
-  const k = bootTopology(topology);
-  k.page_alloc.static_keys = static_keys;
+function run(topology: Topology, steps: readonly Step[], variant: Variant): number {
+  const k = bootTopology(topology, variant.backing?.(memoryOf(topology).at(-1)!.end * PAGE_SIZE));
+  k.page_alloc.static_keys = variant.static_keys;
   const model = new AllocatorModel(k, topology.cpus.length, memoryOf(topology));
   const history = new History(k, topology.cpus.length, model);
   for (const step of steps) {
@@ -28,12 +31,24 @@ function run(topology: Topology, steps: readonly Step[], static_keys: number): n
   return model.operations;
 }
 
-test.each([
-  ['written-out', 0],
-  ['general', NO_FEATURE],
-])(
-  'by the %s paths: every frame has one owner, and all that is counted agrees with the lists',
-  (_paths, keys) => {
+interface Variant {
+  readonly static_keys: number;
+  readonly backing?: (end: number) => Backing;
+}
+
+const variants: readonly (readonly [string, Variant])[] = [
+  ['the written-out paths', { static_keys: 0 }],
+  // What is below 4 GiB and what is above then lies in buffers of its own.
+  [
+    'the written-out paths with RAM in several buffers',
+    { static_keys: 0, backing: (end) => new ArrayBacking(end, GiB) },
+  ],
+  ['the general paths', { static_keys: NO_FEATURE }],
+];
+
+test.each(variants)(
+  'by %s: every frame has one owner, and all that is counted agrees with the lists',
+  (_paths, variant) => {
     const steps = soak
       ? fc.array(anyStep, { minLength: 2000, maxLength: 2000, size: 'max' })
       : fc.array(anyStep, { minLength: 1, maxLength: 250, size: 'max' });
@@ -41,7 +56,7 @@ test.each([
     let operations = 0;
     fc.assert(
       fc.property(topology, steps, (machine, history) => {
-        operations += run(machine, history, keys);
+        operations += run(machine, history, variant);
       }),
       {
         numRuns: soak ? 125 : 15,
