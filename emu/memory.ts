@@ -26,12 +26,15 @@ export interface Backing {
   chunk(n: number): Uint8Array;
 }
 
-/** The buffers of a backing, made as they are asked for: one for each stretch of `windowSize` below `end`. */
+/**
+ * The buffers of a backing, made as they are asked for: one for each stretch of `windowSize` below `end`. Where the host
+ * refuses one so large (a RangeError), which it may though none of it is touched, they are smaller.
+ */
 export class Windows {
   readonly #end: number;
   readonly #size: number;
   readonly #make: (start: number, size: number) => ArrayBuffer;
-  readonly #buffers = new Map<number, ArrayBuffer>();
+  readonly #chunks: Uint8Array[] = [];
 
   constructor(end: number, windowSize: number, make: (start: number, size: number) => ArrayBuffer) {
     this.#end = Math.ceil(end / CHUNK_SIZE) * CHUNK_SIZE;
@@ -40,14 +43,24 @@ export class Windows {
   }
 
   chunk(n: number): Uint8Array {
-    const at = n * CHUNK_SIZE;
-    const start = at - (at % this.#size);
-    let buffer = this.#buffers.get(start);
-    if (buffer === undefined) {
-      buffer = this.#make(start, Math.min(this.#size, this.#end - start));
-      this.#buffers.set(start, buffer);
+    if (this.#chunks[n] === undefined) this.#add(n * CHUNK_SIZE, this.#size);
+    return this.#chunks[n]!;
+  }
+
+  /** Makes the window of `size` that holds address `at`. */
+  #add(at: number, size: number): void {
+    const start = at - (at % size);
+    let buffer: ArrayBuffer;
+    try {
+      buffer = this.#make(start, Math.min(size, this.#end - start));
+    } catch (error) {
+      if (!(error instanceof RangeError) || size === CHUNK_SIZE) throw error;
+      this.#add(at, size / 2);
+      return;
     }
-    return new Uint8Array(buffer, at - start, CHUNK_SIZE);
+    for (let offset = 0; offset < buffer.byteLength; offset += CHUNK_SIZE) {
+      this.#chunks[(start + offset) / CHUNK_SIZE] ??= new Uint8Array(buffer, offset, CHUNK_SIZE);
+    }
   }
 }
 

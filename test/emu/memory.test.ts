@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type AddressRange, ArrayBacking, PhysicalMemory } from '../../emu/memory.ts';
+import { type AddressRange, ArrayBacking, PhysicalMemory, Windows } from '../../emu/memory.ts';
 import { SharedBacking } from '../../emu/unicorn/backing.ts';
 import { loadKoffi } from '../../emu/unicorn/binding.ts';
 
@@ -174,4 +174,42 @@ test.each([
   ['above 64 TiB', [{ start: 0, end: 65 * TiB }], '0x400000000000'],
 ])('ranges that are %s are refused', (_name, ranges, text) => {
   expect(() => new PhysicalMemory(ranges)).toThrow(text);
+});
+
+describe('windows', () => {
+  const withMost = (most: number) => {
+    const made: [number, number][] = [];
+    const windows = new Windows(5 * GiB - 1, 8 * GiB, (start, size) => {
+      if (size > most) throw new RangeError('Array buffer allocation failed');
+      made.push([start / GiB, size / GiB]);
+      return new ArrayBuffer(size);
+    });
+    return { windows, made };
+  };
+
+  test('all memory is one buffer, which ends with the memory', () => {
+    const { windows, made } = withMost(8 * GiB);
+    const chunks = [3, 0, 4, 3].map((n) => windows.chunk(n));
+    expect(made).toEqual([[0, 5]]);
+    expect(chunks.map(({ byteOffset, length }) => [byteOffset, length])).toEqual(
+      [3, 0, 4, 3].map((n) => [n * GiB, GiB]),
+    );
+    expect(chunks[3]).toBe(chunks[0]);
+  });
+
+  test('a host that refuses large buffers is asked for smaller ones', () => {
+    const { windows, made } = withMost(2 * GiB);
+    const [one, two, top] = [1, 2, 4].map((n) => windows.chunk(n));
+    expect(made).toEqual([
+      [0, 2],
+      [2, 2],
+      [4, 1],
+    ]);
+    expect([one, two, top].map((chunk) => chunk!.byteOffset)).toEqual([GiB, 0, 0]);
+    expect(windows.chunk(0).buffer).toBe(one!.buffer);
+  });
+
+  test('a host that refuses even 1 GiB says so', () => {
+    expect(() => withMost(GiB / 2).windows.chunk(0)).toThrow('Array buffer allocation failed');
+  });
 });
