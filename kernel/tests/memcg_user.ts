@@ -31,6 +31,7 @@ import { page_index, section_map } from '../mm/page.ts';
 import { memcg_dirty_limits } from '../mm/page_writeback.ts';
 import { lru_add_drain_all } from '../mm/swap.ts';
 import { disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock } from '../mm/swap_slots.ts';
+import { swapoff } from '../mm/swapoff.ts';
 import { user_access } from '../mm/uaccess.ts';
 import { jiffies } from '../sched/clock.ts';
 import { run } from '../sched/run.ts';
@@ -312,6 +313,23 @@ export const memcg_user_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'whose', [users(k, a), users(k, b), whose(k, worker.pfn(0))], [64, 0, 'a']);
       worker.write(64, 65);
       KUNIT_EXPECT_EQ(test, 'a new one', whose(k, worker.pfn(64)), 'b');
+    }),
+    KUNIT_CASE('swapoff', (test) => {
+      const k = memcg_machine(test, 2000);
+      const a = group(k, 'a', { 'memory.max': 100 });
+      const worker = new Worker(k, 'worker', a);
+      worker.write(0, 150);
+      KUNIT_EXPECT_TRUE(test, 'out', a.swap.usage >= 50);
+      // Whoever switches it off pays for nothing.
+      put(k, a, 'memory.max', 'max');
+      KUNIT_EXPECT_EQ(
+        test,
+        'off',
+        in_task(k, () => swapoff(k, '/dev/vdb')),
+        0,
+      );
+      KUNIT_EXPECT_EQ(test, 'pages', [users(k, a), anon(a), a.swap.usage, a.id_refcnt], [150, 150, 0, 1]);
+      KUNIT_EXPECT_EQ(test, 'contents', worker.read(0, 150), 150);
     }),
     KUNIT_CASE('removed_with_pages', (test) => {
       const k = memcg_machine(test, 2000);
