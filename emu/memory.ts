@@ -205,7 +205,8 @@ export class PhysicalMemory {
   copyOut(pa: number, to: Uint8Array, at: number, size: number): void {
     const chunk = this.#chunk(Math.floor(pa / CHUNK_SIZE));
     const from = pa % CHUNK_SIZE;
-    if (from >= chunk.from && from + size <= chunk.to) to.set(new Uint8Array(chunk.bytes.buffer, from, size), at);
+    const { buffer, byteOffset } = chunk.bytes;
+    if (from >= chunk.from && from + size <= chunk.to) to.set(new Uint8Array(buffer, byteOffset + from, size), at);
     else to.set(this.read(pa, size), at);
   }
 

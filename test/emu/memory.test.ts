@@ -54,6 +54,19 @@ describe.each(Object.entries(backings))('%s', (_name, backing) => {
     expect(ram.big64(8)).toBe(0xffffffffffffffffn);
   });
 
+  test('devices copy what is at an address of any chunk, and across their border', () => {
+    const ram = pcLike();
+    const at = [0x5000, GiB + 0x5000, 2 * GiB + 0x5000, 4 * GiB + 0x5000, 2 * GiB - 0x800];
+    const page = (n: number) => Uint8Array.from({ length: 0x1000 }, (_, i) => n * 50 + (i % 7));
+    for (const [n, pa] of at.entries()) ram.copyIn(pa, new Uint8Array([9, ...page(n)]), 1, 0x1000);
+    for (const [n, pa] of at.entries()) {
+      const to = new Uint8Array(0x1001);
+      ram.copyOut(pa, to, 1, 0x1000);
+      expect([pa, to]).toEqual([pa, new Uint8Array([0, ...page(n)])]);
+      expect(ram.u8(pa)).toBe(n * 50);
+    }
+  });
+
   test('accesses across a chunk border touch both chunks', () => {
     const ram = pcLike();
     ram.set_u32(GiB - 2, 0x44332211);
