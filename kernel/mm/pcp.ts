@@ -341,7 +341,10 @@ export function free_unref_page(k: Kernel, pfn: pfn_t, order: number): void {
     // Highatomic and CMA pages are on the movable list, and go home from there in time.
     migratetype = MIGRATE_MOVABLE;
   }
-  free_unref_page_commit(k, zone, zone_cpu(k, zone, k.percpu.cpu), pfn, migratetype, order);
+  const c = zone_cpu(k, zone, k.percpu.cpu);
+  // The written-out paths know the zone from now on, also where pages only come from it when others have none.
+  if (c.pcp[PCP_HIGH]! > 0) k.page_alloc.by_id[zone_id] ??= c;
+  free_unref_page_commit(k, zone, c, pfn, migratetype, order);
 }
 
 /** Takes a batch off the lists that the CPU which runs has of a zone. */
