@@ -16,6 +16,7 @@ import { drain_all_stock } from '../../../kernel/mm/memcg_charge.ts';
 import { mem_cgroup_attach, mem_cgroup_remove } from '../../../kernel/mm/memcontrol.ts';
 import { start_reclaim } from '../../../kernel/mm/reclaim.ts';
 import { lru_add_drain_all } from '../../../kernel/mm/swap.ts';
+import { disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock } from '../../../kernel/mm/swap_slots.ts';
 import { run } from '../../../kernel/sched/run.ts';
 import { group, put, Worker } from '../../../kernel/tests/memcg_worker.ts';
 import { Audit } from '../../../kernel/workloads/audit.ts';
@@ -128,6 +129,9 @@ class Model {
     // Pages that were being swapped out when their task ended wait in the swap cache for somebody to need memory.
     put(k, k.memcg.root_mem_cgroup, 'memory.reclaim', '1G');
     proc_sys_write(k, 'sys/vm/drop_caches', '1');
+    // Places in swap that a CPU is still to give back are charged, and keep a removed cgroup.
+    disable_swap_slots_cache_lock(k);
+    reenable_swap_slots_cache_unlock(k);
     run(k, { for_ns: 5e9 });
     lru_add_drain_all(k);
     drain_all_stock(k, k.memcg.root_mem_cgroup);
@@ -149,6 +153,6 @@ test('whatever tasks and whoever sets limits do, every page is charged once, and
       }
       model.end();
     }),
-    { numRuns: Number(process.env['PGDAT_SOAK'] === undefined ? 8 : 200) },
+    { numRuns: Number(process.env['PGDAT_SOAK'] === undefined ? 8 : 60) },
   );
 }, 600_000);
