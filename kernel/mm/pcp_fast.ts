@@ -79,7 +79,7 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     if (!is_above_low(z, order, highest_zoneidx, no_cma) || (order !== 0 && !has_block(z, order))) return -1;
 
     const w = c.pcp_base;
-    let pindex = (((order << 1) | 0) + order + migratetype) | 0;
+    let pindex = (Math.imul(order, 3) + migratetype) | 0;
     if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (migratetype === MIGRATE_MOVABLE ? 1 : 0);
     const offset = (PCP_LISTS + (pindex << 2)) | 0;
     const head = (w + offset) | 0;
@@ -183,7 +183,7 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     if (migratetype === MIGRATE_ISOLATE) return false;
     // Highatomic and CMA pages are on the movable list, and go home from there in time.
     const list = migratetype < MIGRATE_PCPTYPES ? migratetype : MIGRATE_MOVABLE;
-    let pindex = ((order << 1) + order + list) | 0;
+    let pindex = (Math.imul(order, 3) + list) | 0;
     if (order !== 0) {
       if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (list === MIGRATE_MOVABLE ? 1 : 0);
       // Small blocks of more than a page that only pile up make for fragmentation: all goes back.
