@@ -88,7 +88,7 @@ function trace_of(name: string, seed: number): readonly [string, Buffer] {
 }
 
 /** Those that leave nothing to chance. */
-const certain = ['hog', 'hugepage'];
+const certain = ['groups', 'hog', 'hugepage'];
 const seeded = soak ? workloads.map(({ name }) => name) : ['fragment', 'atomic', 'hugepage'];
 
 it.each(seeded)('%s: the same seed is the same trace, byte for byte', { timeout: 300_000 }, (name) => {
