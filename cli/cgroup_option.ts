@@ -1,6 +1,7 @@
 // `--cgroup`: memory cgroups made when boot is done, as an init system does, and what became of them.
 
 import { cgroup_lookup, cgroup_mkdir, cgroup_write, memory_file_names } from '../kernel/cgroup/memory_files.ts';
+import { EINVAL } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { memcg_path } from '../kernel/mm/memcg_oom.ts';
 import type { mem_cgroup } from '../kernel/mm/memcontrol.ts';
@@ -11,9 +12,12 @@ import { all_memcgs } from '../kernel/workloads/audit_memcg.ts';
 import { in_cgroup } from '../kernel/workloads/groups.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import { UsageError } from './command.ts';
+import { errnoText } from './errno_text.ts';
 import { nearestName } from './near.ts';
 
 const PAGE_SIZE = 4096;
+/** One name or several, none of which is . or .. */
+const PATH = /^(?!\.{1,2}(\/|$))[^/@\s]+(\/(?!\.{1,2}(\/|$))[^/@\s]+)*$/;
 
 export interface CgroupSpec {
   /** Such as a/b. */
@@ -26,13 +30,15 @@ export function parseCgroups(texts: readonly string[]): CgroupSpec[] {
   const errors: string[] = [];
   const specs = texts.map((text): CgroupSpec => {
     const [path = '', ...words] = text.split(',');
-    if (!/^[^/@\s]+(\/[^/@\s]+)*$/.test(path)) errors.push(`--cgroup ${text}: "${path}" is no path such as a or a/b`);
+    if (!PATH.test(path)) errors.push(`--cgroup ${text}: "${path}" is no path such as a or a/b`);
     const writes = words.map((word): [string, string] => {
       const [file = '', value = ''] = word.split(/=(.*)/s);
       if (!memory_file_names.includes(file)) {
         const near = nearestName(file, memory_file_names);
         const known = memory_file_names.join(', ');
         errors.push(`--cgroup ${text}: "${file}" is none of ${known}${near === null ? '' : `; did you mean ${near}?`}`);
+      } else if (value === '') {
+        errors.push(`--cgroup ${text}: ${file}: ${neededBy(file)}`);
       }
       return [file, value];
     });
@@ -40,6 +46,11 @@ export function parseCgroups(texts: readonly string[]): CgroupSpec[] {
   });
   if (errors.length > 0) throw new UsageError(errors);
   return specs;
+}
+
+function neededBy(file: string): string {
+  if (file === 'memory.oom.group') return '0 or 1 is needed';
+  return `a size such as 64M${file === 'memory.reclaim' ? '' : ', or max,'} is needed`;
 }
 
 /** mkdir, and the writes, in the order given. @returns what went wrong, a line each */
@@ -51,12 +62,14 @@ export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
     for (const { path, writes } of specs) {
       const memcg = cgroup_mkdir(k, k.memcg.root_mem_cgroup, path);
       if (typeof memcg === 'number') {
-        problems.push(`--cgroup ${path}: mkdir failed (${memcg})`);
+        problems.push(`--cgroup ${path}: mkdir: ${errnoText(memcg)}`);
         continue;
       }
       for (const [file, text] of writes) {
         const error = yield* cgroup_write(k, memcg, file, text);
-        if (error !== 0) problems.push(`--cgroup ${path}: ${file}: "${text}": write failed (${error})`);
+        if (error === 0) continue;
+        const hint = error === -EINVAL ? `, ${neededBy(file)}` : '';
+        problems.push(`--cgroup ${path}: ${file}=${text}: ${errnoText(error)}${hint}`);
       }
     }
     done = true;

@@ -10,8 +10,9 @@ import { explained } from '../kernel/trace/explain.ts';
 import type { Step } from '../kernel/trace/explain_step.ts';
 import { alloc_flags_text, mark_names } from '../kernel/trace/explain_text.ts';
 import { UsageError } from './command.ts';
+import { nearestName } from './near.ts';
 import { CaseError } from './oracle/fields.ts';
-import { parseGfp } from './oracle/gfp_text.ts';
+import { gfpNames, parseGfp } from './oracle/gfp_text.ts';
 
 export const requestNotes = [
   'REQUEST is FLAGS[,order=N][,node=N]. FLAGS: names (GFP_KERNEL, __GFP_NOWARN, ...) and numbers (0xcc0), with | & ~ and',
@@ -48,9 +49,16 @@ export function explainRequest(text: string): Request {
   try {
     return { text, gfp: parseGfp(flags), order: numbers.get('order') ?? 0, node: numbers.get('node') ?? 0 };
   } catch (error) {
-    if (error instanceof CaseError) return wrong(`'${flags}' is no expression of allocation flags`);
+    if (error instanceof CaseError) return wrong(`'${flags}' is no expression of allocation flags${hint(flags)}`);
     throw error;
   }
+}
+
+/** For the first name in `flags` that is none. */
+function hint(flags: string): string {
+  const unknown = flags.match(/[a-z_]\w*/gi)?.find((name) => !gfpNames.includes(name));
+  const near = unknown === undefined ? null : nearestName(unknown, gfpNames);
+  return near === null ? '' : ` (did you mean ${near}?)`;
 }
 
 interface Explained {

@@ -8,7 +8,8 @@ import { mkswap } from '../kernel/mm/mkswap.ts';
 import { swapon } from '../kernel/mm/swapon.ts';
 import { user_mode_thread } from '../kernel/sched/fork.ts';
 import { run } from '../kernel/sched/run.ts';
-import { LabError } from './lab.ts';
+import { UsageError } from './command.ts';
+import { errnoText } from './errno_text.ts';
 
 export interface SwapSpec {
   readonly disk: DiskSpec;
@@ -25,7 +26,7 @@ const MAX_SIZE = 2 ** 44;
 /** @param text "512M", "2G,rotating,priority=5". @param n how many disks come before */
 export function parseSwapOption(text: string, n: number): SwapSpec {
   const refuse = (why: string): never => {
-    throw new LabError(`--swap ${text}: ${why}`);
+    throw new UsageError([`--swap ${text}: ${why}`]);
   };
   const [size = '', ...words] = text.split(',');
   const bytes = parseSize(size, 'M');
@@ -58,7 +59,7 @@ export function switchSwapOn(k: Kernel, areas: readonly SwapSpec[]): string[] {
     for (const [n, { priority }] of areas.entries()) {
       const path = `/dev/vd${String.fromCharCode(97 + n)}`;
       const error = yield* swapon(k, path, priority < 0 ? 0 : SWAP_FLAG_PREFER | priority);
-      if (error !== 0) problems.push(`--swap: ${path}: swapon failed (${error})`);
+      if (error !== 0) problems.push(`--swap: ${path}: swapon: ${errnoText(error)}`);
     }
     done = true;
   });

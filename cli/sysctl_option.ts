@@ -1,10 +1,10 @@
 // `--sysctl NAME=VALUE`: what can be told of it before the machine boots, and the write once it has.
 
 import { proc_sys_write, sysctl_files, sysctl_is_elsewhere } from '../kernel/fs/proc/proc_sysctl.ts';
-import { ERANGE } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { sysctl_may_take } from '../kernel/sysctl.ts';
 import { UsageError } from './command.ts';
+import { errnoText } from './errno_text.ts';
 import { nearestName } from './near.ts';
 
 interface Sysctl {
@@ -54,7 +54,6 @@ function problemOf({ setting, path, value }: Sysctl): string | null {
 export function setSysctls(k: Kernel, sysctls: readonly Sysctl[]): string[] {
   return sysctls.flatMap(({ setting, path, value }) => {
     const written = proc_sys_write(k, path, `${value}\n`);
-    if (written >= 0) return [];
-    return [`--sysctl ${setting}: ${written === -ERANGE ? 'Numerical result out of range' : 'Invalid argument'}`];
+    return written >= 0 ? [] : [`--sysctl ${setting}: ${errnoText(written)}`];
   });
 }

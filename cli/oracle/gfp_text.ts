@@ -7,6 +7,8 @@ const names = new Map<string, number>(
   Object.entries(gfp).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : [])),
 );
 
+export const gfpNames: readonly string[] = [...names.keys()];
+
 /** @throws CaseError where the text is no such expression, or names a flag that does not exist */
 export function parseGfp(text: string): number {
   const tokens = text.match(/\w+|[|&~()]|\S/g) ?? [];

@@ -206,7 +206,7 @@ describe('--explain', () => {
   it.each([
     [
       'GFP_ATOMC',
-      "--explain GFP_ATOMC: 'GFP_ATOMC' is no expression of allocation flags, as in GFP_ATOMIC,order=3,node=0",
+      "--explain GFP_ATOMC: 'GFP_ATOMC' is no expression of allocation flags (did you mean GFP_ATOMIC?), as in GFP_ATOMIC,order=3,node=0",
     ],
     ['GFP_ATOMIC,order=-1', "--explain GFP_ATOMIC,order=-1: order is a number from 0 on, found '-1', as in "],
     ['GFP_ATOMIC, order=3,order = 4', '--explain GFP_ATOMIC, order=3,order = 4: order= is there twice, as in '],

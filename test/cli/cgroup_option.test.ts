@@ -48,6 +48,9 @@ describe('--cgroup', () => {
   it.each([
     [['--cgroup', 'a,memory.mx=1M'], 'did you mean memory.max?'],
     [['--cgroup', '/a'], '"/a" is no path such as a or a/b'],
+    [['--cgroup', 'a/../b'], '"a/../b" is no path such as a or a/b'],
+    [['--cgroup', 'a,memory.max'], '--cgroup a,memory.max: memory.max: a size such as 64M, or max, is needed'],
+    [['--cgroup', 'a,memory.oom.group='], 'memory.oom.group: 0 or 1 is needed'],
     [['--cgroup', 'a', '--workload', 'fill@b'], '--workload fill@b: there is no --cgroup b'],
     [['--cgroup', 'a', '--workload', 'fil@a'], 'did you mean fill?'],
   ])('refuses %j', async (argv, why) => {
@@ -57,9 +60,12 @@ describe('--cgroup', () => {
   });
 
   it('tells what the kernel refuses', async () => {
-    const { code, err } = await boot('--cgroup', 'a,memory.max=much');
+    const { code, err } = await boot('--cgroup', 'a,memory.max=much', '--cgroup', 'b,memory.reclaim=1M');
     expect(code).toBe(1);
-    expect(err).toContain('--cgroup a: memory.max: "much": write failed (-22)');
+    expect(err.trimEnd().split('\n')).toEqual([
+      'pgdat boot: --cgroup a: memory.max=much: Invalid argument, a size such as 64M, or max, is needed',
+      'pgdat boot: --cgroup b: memory.reclaim=1M: Resource temporarily unavailable',
+    ]);
   });
 });
 

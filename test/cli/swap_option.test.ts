@@ -36,6 +36,10 @@ describe('--swap', () => {
     expect(() => parseSwapOption(text, 0)).toThrow(why);
   });
 
+  it('takes a wrong size for a wrong request', async () => {
+    expect((await boot('--swap', '64Q')).code).toBe(2);
+  });
+
   it('knows how many disks a machine has', async () => {
     const { code, err } = await boot(...Array.from({ length: 9 }, () => ['--swap', '64M']).flat());
     expect(code).toBe(2);
