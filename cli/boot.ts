@@ -64,7 +64,7 @@ export const bootCommand: Command = {
         name: '--cat',
         value: 'FILE',
         choices: [],
-        help: 'print a file instead of the zones, such as /proc/zoneinfo; what does not begin with / is in /proc',
+        help: 'print a file instead of the zones, after workloads if there are any, such as /proc/zoneinfo; what does not begin with / is in /proc',
         repeatable: true,
       },
       {
@@ -85,7 +85,7 @@ export const bootCommand: Command = {
         name: '--explain',
         value: 'REQUEST',
         choices: [],
-        help: 'make a request once booted, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
+        help: 'make a request once booted and before any workload, such as GFP_ATOMIC,order=3,node=0, and tell each check on its way',
         repeatable: true,
       },
       {
@@ -124,7 +124,7 @@ export const bootCommand: Command = {
       'Names of --sysctl:',
       ...nameLines(sysctlNames),
       'Files of --cat:',
-      '  buddyinfo cmdline meminfo pagetypeinfo vmstat zoneinfo sys/vm/NAME, /sys/kernel/tracing/trace,',
+      '  buddyinfo cmdline meminfo pagetypeinfo swaps vmstat zoneinfo sys/vm/NAME, /sys/kernel/tracing/trace,',
       '  /sys/fs/cgroup/PATH/memory.FILE, and with PAGE_OWNER=y /sys/kernel/debug/page_owner. docs/settings.md says what they all do.',
       'Exit code 1 if the kernel panics.',
     ],
@@ -168,9 +168,10 @@ export const bootCommand: Command = {
         : [];
     const asked = stopped === null ? explainAll(kernel, requests) : null;
     const explanations = asked?.explanations ?? [];
-    // A request may be the end of the kernel too: what came before is told, files are no longer to be had.
-    const end = stopped ?? asked?.ended ?? null;
-    const pressure = end === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed, fileDisk !== null) : null;
+    // Requests and workloads may be the end of the kernel too: what came before is told, files are no longer to be had.
+    const over = stopped ?? asked?.ended ?? null;
+    const pressure = over === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed, fileDisk !== null) : null;
+    const end = over ?? pressure?.stopped ?? null;
     problems.push(...(pressure?.problems ?? []));
     const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
     if (json) {
@@ -184,11 +185,10 @@ export const bootCommand: Command = {
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
-      if (pressure !== null) output.out(`\n${pressure.text}`);
-      if (end !== null) output.out(explanations.length > 0 ? `\n${explanationsText(explanations)}` : '');
-      else if (pressure === null || paths.length > 0 || explanations.length > 0) {
-        output.out(`\n${textAfterLog(kernel, explanations, paths.length > 0 ? filesText(files) : null)}`);
-      }
+      const parts = [explanationsText(explanations), pressure?.text ?? '', filesText(files)];
+      // Where nothing else was asked for.
+      if (end === null && paths.length + explanations.length + chosen.length === 0) parts.push(bootSummary(kernel));
+      for (const part of parts) if (part !== '') output.out(`\n${part}`);
       if (times !== null) output.err(timesText(times));
     }
     for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
@@ -209,13 +209,6 @@ const explanationsText = (explanations: readonly Explanation[]): string =>
 function filesText(files: ReadonlyMap<string, string>): string {
   if (files.size <= 1) return [...files.values()].join('');
   return [...files].map(([path, text]) => `==> ${path} <==\n${text}`).join('\n');
-}
-
-/** @param files null: none was asked for */
-function textAfterLog(k: Kernel, explanations: readonly Explanation[], files: string | null): string {
-  const explained = explanationsText(explanations);
-  if (files !== null) return (explained === '' ? '' : `${explained}\n`) + files;
-  return explained === '' ? bootSummary(k) : explained;
 }
 
 function swapOf(texts: readonly string[]): SwapSpec[] {

@@ -3,6 +3,7 @@
 import type { DiskSpec } from '../emu/devices/disk.ts';
 import type { AddressRange } from '../emu/memory.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
 import { pressure_chart } from '../kernel/workloads/chart.ts';
 import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
@@ -52,6 +53,8 @@ export interface Pressure {
   readonly data: object;
   /** What went wrong, a line each: contents that are not what was written, tasks that never ended. */
   readonly problems: readonly string[];
+  /** The kernel's end, if they were it. */
+  readonly stopped: KernelPanic | KernelBug | null;
 }
 
 const SECTORS_PER_PAGE = 8;
@@ -71,7 +74,8 @@ export const workloadDisks = (chosen: readonly Workload[], disks: readonly DiskS
 export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: number, disk: boolean): Pressure {
   const result = run_workloads(k, chosen, seed, disk ? k.block.disks[k.block.disks.length - 1]! : null);
   const problems = problemsOf(result).map((problem) => `--workload: ${problem}`);
-  return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems };
+  const { stopped } = result;
+  return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems, stopped };
 }
 
 /** So many are told of one by one. */
@@ -82,7 +86,7 @@ function problemsOf({ work, ended, problems: found }: WorkloadResult): string[] 
   if (work.nr_wrong > problems.length) problems.push(`${work.nr_wrong} pages in all have wrong contents`);
   problems.push(...found.slice(0, MAX_TOLD));
   if (found.length > MAX_TOLD) problems.push(`${found.length} such problems in all`);
-  if (ended !== 'finished') problems.push(`${work.nr_running} tasks never ended (${ended})`);
+  if (ended !== 'finished' && ended !== 'panic') problems.push(`${work.nr_running} tasks never ended (${ended})`);
   return problems;
 }
 
@@ -101,12 +105,15 @@ function textOf(
     ...cgroupsText(work.k),
     `kswapd reclaimed ${steal_kswapd} of ${scan_kswapd} pages that it scanned, tasks ${steal_direct} of ${scan_direct} in ${allocstall} stalls`,
     `${swap_out} pages swapped out, ${swap_in} in`,
-    `all pages looked at ${audit.looks} times: ${problems.length === 0 ? 'each has one owner, and all counters agree' : `${problems.length} problems`}`,
+    ...(audit.looks === 0 ? [] : [auditText(audit.looks, problems.length)]),
     '',
     pressure_chart(sampler),
   ];
   return lines.join('\n');
 }
+
+const auditText = (looks: number, nr_problems: number): string =>
+  `all pages looked at ${looks} times: ${nr_problems === 0 ? 'each has one owner, and all counters agree' : `${nr_problems} problems`}`;
 
 /** Those that have the same name and the same end share a line. */
 function tasksText({ actors }: WorkloadResult['work']): string[] {

@@ -28,6 +28,8 @@ import { check_page, disk_page_key, fill_page, page_key } from './contents.ts';
 
 const SIGBUS = 7;
 const SIGSEGV = 11;
+/** exit(1), as do_exit() takes it. */
+const EXIT_FAILURE = 1 << 8;
 /** What it takes to read or write all of a page. */
 const PAGE_NS = 400;
 /** How many pages with wrong contents are told of one by one. */
@@ -87,7 +89,7 @@ export class Actor {
     const { k } = this.run;
     const flags = VM_READ | VM_WRITE | (pages > k.mm.totalram_pages ? VM_NORESERVE : 0);
     const start = yield* vm_mmap(k, k.current.mm!, 0, pages * PAGE_SIZE, flags);
-    if (start < 0) yield* this.#signalled(start);
+    if (start < 0) yield* this.#give_up();
     return new Region(start, new Int32Array(pages));
   }
 
@@ -121,7 +123,7 @@ export class Actor {
     const { k } = this.run;
     const flags = VM_READ | VM_WRITE | VM_SHARED;
     const start = yield* vm_mmap_file(k, k.current.mm!, f, 0, keys.length * PAGE_SIZE, flags);
-    if (start < 0) yield* this.#signalled(start);
+    if (start < 0) yield* this.#give_up();
     return new Region(start, keys);
   }
 
@@ -174,6 +176,12 @@ export class Actor {
     const where = `${pfn < 0 ? '' : `pfn 0x${pfn.toString(16)}, `}word ${wrong}`;
     if (++run.nr_wrong <= MAX_TOLD)
       run.wrong.push(`${this.name}: ${what} does not hold what was written to it (${where})`);
+  }
+
+  /** After an mmap() that returned -ENOMEM, as most programs do. */
+  *#give_up(): Sleeping<void> {
+    yield* exit_to_user_mode(this.run.k);
+    yield* do_exit(this.run.k, EXIT_FAILURE);
   }
 
   *#signalled(error: number): Sleeping<void> {
@@ -254,6 +262,7 @@ export class WorkloadRun {
     const { exit_code, oom_victim } = actor.task!;
     if (exit_code === 0) this.end(actor, 'finished');
     else if (oom_victim) this.end(actor, 'killed by the OOM killer');
+    else if (exit_code === EXIT_FAILURE) this.end(actor, 'gave up: its memory could not be mapped');
     else if (exit_code === SIGKILL) this.end(actor, 'killed');
     else this.end(actor, exit_code === SIGBUS ? 'killed (SIGBUS)' : 'killed (SIGSEGV)');
     yield* cond_resched(this.k);

@@ -3,6 +3,7 @@
 import type { gendisk } from '../drivers/block/disk.ts';
 import { NR_WRITEBACK } from '../include/mmzone.ts';
 import type { Kernel } from '../kernel.ts';
+import { KernelBug, KernelPanic } from '../lib/bug.ts';
 import { start_reclaim } from '../mm/reclaim.ts';
 import { global_node_page_state } from '../mm/vmstat.ts';
 import { ktime_get } from '../sched/clock.ts';
@@ -29,8 +30,13 @@ export interface WorkloadResult {
   readonly audit: Audit;
   /** What the audit found wrong, a line each. */
   readonly problems: readonly string[];
-  /** 'finished': every task has ended. 'deadlock': tasks are left that nothing will ever wake. 'damaged': see `problems`. */
-  readonly ended: 'finished' | 'watchdog' | 'deadlock' | 'damaged';
+  /**
+   * 'finished': every task has ended. 'deadlock': tasks are left that nothing will ever wake. 'damaged': see `problems`.
+   * 'panic': see `stopped`.
+   */
+  readonly ended: 'finished' | 'watchdog' | 'deadlock' | 'damaged' | 'panic';
+  /** What the kernel stopped with; null: it goes on. */
+  readonly stopped: KernelPanic | KernelBug | null;
   /** From the first task's start to the last one's end. */
   readonly time_ns: number;
 }
@@ -66,20 +72,35 @@ export function run_workloads(
     started = true;
   });
   const finished = (): boolean => started && work.nr_running === 0;
-  let how: RunResult = 'done';
-  for (let gap = FIRST_AUDIT_NS; how === 'done' && !finished() && problems.length === 0; gap *= 2) {
-    const due = k.sched.latest + gap;
-    how = run(k, { until: () => k.sched.latest >= due || finished() });
-    problems.push(...audit.look(work.blocks.values(), false));
-  }
+  const live = (): RunResult => {
+    let how: RunResult = 'done';
+    for (let gap = FIRST_AUDIT_NS; how === 'done' && !finished() && problems.length === 0; gap *= 2) {
+      const due = k.sched.latest + gap;
+      how = run(k, { until: () => k.sched.latest >= due || finished() });
+      problems.push(...audit.look(work.blocks.values(), false));
+    }
+    return how;
+  };
+  const { how, stopped } = untilStopped(live);
   const time_ns = ktime_get(k) - sampler.start_ns;
   sampler.stop();
+  // A kernel that has stopped halfway through something owes no account of its pages.
+  if (stopped !== null) return { work, sampler, audit, problems, ended: 'panic', stopped, time_ns };
   if (finished()) {
     settle(k);
     problems.push(...audit.look(work.blocks.values(), true));
   }
   const ended = finished() ? 'finished' : how === 'watchdog' ? how : how === 'idle' ? 'deadlock' : 'damaged';
-  return { work, sampler, audit, problems, ended, time_ns };
+  return { work, sampler, audit, problems, ended, stopped, time_ns };
+}
+
+function untilStopped(live: () => RunResult): { how: RunResult; stopped: WorkloadResult['stopped'] } {
+  try {
+    return { how: live(), stopped: null };
+  } catch (error) {
+    if (!(error instanceof KernelPanic || error instanceof KernelBug)) throw error;
+    return { how: 'done', stopped: error };
+  }
 }
 
 function settle(k: Kernel): void {

@@ -39,4 +39,31 @@ describe('--workload', () => {
     expect(out).toMatch(/^ +low \d+ \|[-* .]+$/m);
     expect(out).toMatch(/^ +kswapd0 \|[ #]*#[ #]*$/m);
   });
+
+  it('tells a run up to the panic that it ended in', async () => {
+    const options = ['-m', '128M', '--sysctl', 'vm.panic_on_oom=1', '--workload', 'fill', '--cat', 'vmstat'];
+    const { code, out, err } = await boot(...options);
+    expect([code, err]).toEqual([1, '']);
+    expect(out).toMatch(/^workload fill, seed 1: panic after \d+\.\d{3} s of virtual time\n {2}fill: running, [1-9]/m);
+    expect(out).toMatch(/^ +min \d+ \|[-* .]+$/m);
+    const data = await boot('--json', ...options);
+    const { panic, workload, files } = JSON.parse(data.out);
+    expect([data.code, data.err]).toEqual([1, `Kernel panic - not syncing: ${panic}\n`]);
+    expect(panic).toBe('Out of memory: system-wide panic_on_oom is enabled');
+    expect(workload).toMatchObject({ ended: 'panic', problems: [], tasks: [{ name: 'fill', state: 'running' }] });
+    expect(files).toEqual({});
+  });
+
+  it('has a task whose memory cannot be mapped give up', async () => {
+    const { code, out } = await boot('-m', '128M', '--sysctl', 'vm.overcommit_memory=2', '--workload', 'fill');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^ {2}fill: gave up: its memory could not be mapped, 0 pages written, /m);
+  });
+
+  it('comes after requests that are explained, and before files', async () => {
+    const asked = ['--explain', 'GFP_KERNEL', '--cat', 'swaps'];
+    const { out } = await boot('-m', '128M', ...asked, '--workload', 'fill');
+    const heads = out.match(/^(order 0|workload fill|Filename)/gm);
+    expect(heads).toEqual(['order 0', 'workload fill', 'Filename']);
+  });
 });
