@@ -182,6 +182,8 @@ export function free_list_paths(memory: FastMemory): { alloc: AllocPath; free: F
     let buddy = (map + (p ^ (PAGE_WORDS << order))) | 0;
     if (order < MAX_ORDER - 1 && is_free_block(buddy, order, zone_id)) return false;
     if ((flags & (PAGE_FLAGS_CHECK_AT_PREP | PG_ODD_AT_FREE)) !== 0 || !is_unmapped(i, last_reference)) return false;
+    // Part of a compound page, or not where a block of its size begins: it may lie in two sections.
+    if (((pages[(i + PG_LRU_NEXT) | 0]! & 1) | (pfn & ((1 << order) - 1))) !== 0) return false;
     const tail = (i + PAGE_WORDS) | 0;
     const end = (i + (PAGE_WORDS << order)) | 0;
     if (find_unexpected(pages, doubles, tail, end, PAGE_FLAGS_CHECK_AT_PREP | PG_ODD_AT_FREE) >= 0) return false;

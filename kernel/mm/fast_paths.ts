@@ -44,9 +44,18 @@ export function fast_paths(k: Kernel, zone: Int32Array, percpu: Int32Array, map:
       paths.pages.buffer === map.buffer && paths.zones.buffer === zone.buffer && paths.percpu.buffer === percpu.buffer,
   );
   if (found !== undefined) return found;
+  // One array for a buffer, whichever sets use it: by their arrays, sets tell whether a zone is one of theirs.
+  const arrays = made.flatMap((paths) => [paths.pages, paths.zones, paths.percpu]);
+  const whole = (words: Int32Array): Int32Array => {
+    const known = arrays.find((array) => array.buffer === words.buffer);
+    if (known !== undefined) return known;
+    const array = new Int32Array(words.buffer);
+    arrays.push(array);
+    return array;
+  };
   const pages = whole(map);
-  const zones = zone.buffer === map.buffer ? pages : whole(zone);
-  const cpu = percpu.buffer === map.buffer ? pages : percpu.buffer === zone.buffer ? zones : whole(percpu);
+  const zones = whole(zone);
+  const cpu = whole(percpu);
   const paths = new FastPaths({
     pages,
     doubles: new Float64Array(map.buffer),
@@ -79,8 +88,6 @@ export function remember_section(k: Kernel, pfn: pfn_t, flags_hi: number): FastP
   sections[section] = paths;
   return paths;
 }
-
-const whole = (words: Int32Array): Int32Array => new Int32Array(words.buffer);
 
 /**
  * Where each section's words begin in the buffer that `words` are in. Never so short that the engine keeps it among its

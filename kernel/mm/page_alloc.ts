@@ -131,7 +131,7 @@ export function __alloc_pages(
   preferred_nid: nid_t,
   nodemask: nodemask_t | null = null,
 ): pfn_t {
-  if (order >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
+  if (order >>> 0 >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
@@ -186,7 +186,7 @@ export function* alloc_pages_sleeping(
   preferred_nid: nid_t,
   nodemask: nodemask_t | null = null,
 ): Sleeping<pfn_t> {
-  if (order >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
+  if (order >>> 0 >= MAX_ORDER) return too_large(k, gfp, order, preferred_nid);
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);

@@ -39,13 +39,16 @@ const UNUSED = new Float64Array([double_of(-1, 0)]);
  * On the path of every larger block, so two words are read at a time, as doubles: +0.0 is two words of zero, and what is
  * no pointer of the kernel's to them is a number too small to vanish in a sum. Of what a program could write to
  * `mapping` or `memcg_data`, only 0x8000000000000000, or two numbers that cancel each other, pass unseen.
+ *
+ * That all has been looked at is `i` being equal to `end`: where memory maps reach to the end of a buffer of 8 GiB, `end` is
+ * 2^31, which to integers of 32 bits is less than any index.
  * @param f the same memory as `m`
  * @returns the index of the first page's words that are not so, or -1; maybe of the one before
  */
 export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: number, flags: number): number {
   const unused = UNUSED[0];
-  if (end - i < 64) {
-    for (; i < end; i = (i + 16) | 0) {
+  if (((end - i) | 0) < 64) {
+    for (; i !== end; i = (i + 16) | 0) {
       const j = i >>> 1;
       if (f[j + 6] !== unused || f[j + 3]! + f[j + 7]! !== 0 || (m[i]! & flags) !== 0) return i;
     }
@@ -53,7 +56,7 @@ export function find_unexpected(m: Int32Array, f: Float64Array, i: number, end: 
   }
   // Four at a time. Those that are over go first, with neighbours that are looked at twice.
   let step = (end - i) & 48 || 64;
-  while (i < end) {
+  while (i !== end) {
     const j = i >>> 1;
     if (
       f[j + 6] !== unused ||

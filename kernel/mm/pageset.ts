@@ -19,6 +19,7 @@ import { pr_debug } from '../lib/printk.ts';
 import type { Zone } from './mmzone.ts';
 import { for_each_online_pgdat, for_each_populated_zone } from './mmzone_iter.ts';
 import { __alloc_percpu, boot_pageset, boot_zonestats, per_cpu_ptr } from './percpu.ts';
+import { forget_zone_cpus } from './zone_cpu.ts';
 
 const TWO_32 = 2 ** 32;
 const PCP = per_cpu_pages.offset;
@@ -125,6 +126,7 @@ export function setup_per_cpu_pageset(k: Kernel): void {
   for (const pgdat of for_each_online_pgdat(k)) {
     pgdat.per_cpu_nodestats = __alloc_percpu(k, per_cpu_nodestat.size, per_cpu_nodestat.align);
   }
+  forget_zone_cpus(k);
 }
 
 /** A CPU is about to come up. */

@@ -188,7 +188,7 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
       if (order > PAGE_ALLOC_COSTLY_ORDER) pindex = NR_LOWORDER_PCP_LISTS + (list === MIGRATE_MOVABLE ? 1 : 0);
       // Small blocks of more than a page that only pile up make for fragmentation: all goes back.
       else if ((percpu[(w + PCP_FREE_FACTOR) | 0]! & 0xffff) !== 0) return false;
-      if (!are_tails_unused(i, order)) return false;
+      if (!is_whole(pfn, i, order) || !are_tails_unused(i, order)) return false;
     }
 
     const offset = (PCP_LISTS + (pindex << 2)) | 0;
@@ -229,6 +229,10 @@ export function pcp_paths(memory: FastMemory): { alloc: AllocPath; free: FreePat
     pages[(i + PG_REFCOUNT) | 0] = 0;
     return true;
   }
+
+  /** Not part of a compound page, and the block where one of its size begins: then it lies in one section. */
+  const is_whole = (pfn: pfn_t, i: number, order: number): boolean =>
+    ((pages[(i + PG_LRU_NEXT) | 0]! & 1) | (pfn & ((1 << order) - 1))) === 0;
 
   const are_tails_unused = (i: number, order: number): boolean =>
     find_unexpected(pages, doubles, (i + PAGE_WORDS) | 0, (i + (PAGE_WORDS << order)) | 0, PAGE_FLAGS_CHECK_AT_PREP) <

@@ -125,7 +125,7 @@ export function switch_to_cpu(k: Kernel, cpu: number): void {
   state.sections = state.cpu_zones[cpu].sections;
 }
 
-/** Per-cpu areas have been put in place of the image's one, or zonelists have been built. */
+/** Per-cpu areas have been put in place of the image's one, zonelists have been built, or zones have their own pagesets. */
 export function forget_zone_cpus(k: Kernel): void {
   for (const pgdat of k.node_data) {
     if (pgdat === undefined) continue;
