@@ -7,7 +7,7 @@ import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/
 import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import { cgroup_read } from '../kernel/cgroup/memory_files.ts';
-import { proc_read } from '../kernel/fs/proc/root.ts';
+import { proc_file_names, proc_read } from '../kernel/fs/proc/root.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { explain_text } from '../kernel/trace/explain_text.ts';
@@ -247,10 +247,17 @@ function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<s
   const files = new Map<string, string>();
   for (const path of paths) {
     const text = proc_read(k, path) ?? tracefs_read(k, path) ?? cgroup_read(k, path);
-    if (text === null) problems.push(`${path}: No such file or directory`);
+    if (text === null) problems.push(`${path}: No such file or directory${nearFile(path)}`);
     else files.set(path, text);
   }
   return files;
+}
+
+/** A file of /proc that may have been meant. */
+function nearFile(path: string): string {
+  const names = [...proc_file_names, ...sysctlNames.map((name) => `sys/${name.replaceAll('.', '/')}`)];
+  const near = path.startsWith('/proc/') ? nearestName(path.slice('/proc/'.length), names) : null;
+  return near === null ? '' : `, did you mean ${near}?`;
 }
 
 interface Times {

@@ -26,7 +26,8 @@ export function parseWorkloads(names: readonly string[], cgroups: readonly Cgrou
   const errors: string[] = [];
   const chosen = names.flatMap((text) => {
     const [name, path] = text.split('@') as [string, string?];
-    if (path !== undefined && !cgroups.some((cgroup) => cgroup.path === path)) {
+    if (path === '') errors.push(`--workload ${text}: the name of a --cgroup is needed behind @`);
+    else if (path !== undefined && !cgroups.some((cgroup) => cgroup.path === path)) {
       errors.push(`--workload ${text}: there is no --cgroup ${path}`);
     }
     const workload = workloads.find((one) => one.name === name);

@@ -257,6 +257,15 @@ describe('--sysctl and --cat', () => {
     expect(JSON.parse(out).files).toEqual({ '/proc/cmdline': '\n' });
   });
 
+  it('names the file that may have been meant', async () => {
+    const { code, err } = await boot('-m', '256M', '--cat', 'vmstst', '--cat', '/proc/sys/vm/swapiness');
+    expect(code).toBe(1);
+    expect(err.trimEnd().split('\n')).toEqual([
+      'pgdat boot: /proc/vmstst: No such file or directory, did you mean vmstat?',
+      'pgdat boot: /proc/sys/vm/swapiness: No such file or directory, did you mean sys/vm/swappiness?',
+    ]);
+  });
+
   it.each([
     ['vm.min_free_kbytes', 'NAME=VALUE is needed, as in vm.min_free_kbytes=20000'],
     ['vm.watermark_scale_factor=3001', 'a whole number from 1 to 3000 is needed'],

@@ -21,6 +21,9 @@ const files: ReadonlyMap<string, (k: Kernel) => string> = new Map([
   ['zoneinfo', zoneinfo_show],
 ]);
 
+/** Those that lie in /proc itself. */
+export const proc_file_names: readonly string[] = [...files.keys()];
+
 /**
  * Opens a file and reads all of it.
  * @param path from the root, such as /proc/buddyinfo
