@@ -45,6 +45,13 @@ describe('--cgroup', () => {
     expect(web.events).toMatchObject({ oom: 1, oom_kill: 1, high: 0 });
   });
 
+  it('lets tasks take their time that are held up at memory.high', async () => {
+    const { code, out, err } = await boot('--cgroup', 'web,memory.high=4K', '--workload', 'stream@web');
+    expect([code, err]).toEqual([0, '']);
+    const seconds = /^workload stream@web, seed 1: finished after (\d+)/m.exec(out)![1];
+    expect(Number(seconds)).toBeGreaterThan(600);
+  });
+
   it.each([
     [['--cgroup', 'a,memory.mx=1M'], 'did you mean memory.max?'],
     [['--cgroup', '/a'], '"/a" is no path such as a or a/b'],
