@@ -25,7 +25,7 @@ export function workloadList(): string {
 export function parseWorkloads(names: readonly string[], cgroups: readonly CgroupSpec[]): Workload[] {
   const errors: string[] = [];
   const chosen = names.flatMap((text) => {
-    const [name, path] = text.split('@') as [string, string?];
+    const [name = '', path] = text.split(/@(.*)/s);
     if (path === '') errors.push(`--workload ${text}: the name of a --cgroup is needed behind @`);
     else if (path !== undefined && !cgroups.some((cgroup) => cgroup.path === path)) {
       errors.push(`--workload ${text}: there is no --cgroup ${path}`);

@@ -29,7 +29,8 @@ interface cftype {
   readonly write?: (k: Kernel, memcg: mem_cgroup, text: string) => Sleeping<number>;
 }
 
-const bytes = (pages: number): string => `${pages * PAGE_SIZE}\n`;
+/** To the digit, also beyond 2^53. */
+const bytes = (pages: number): string => `${BigInt(pages) * BigInt(PAGE_SIZE)}\n`;
 const tunable = (pages: number): string => (pages === PAGE_COUNTER_MAX ? 'max\n' : bytes(pages));
 const lines = (rows: readonly string[]): string => rows.map((row) => `${row}\n`).join('');
 

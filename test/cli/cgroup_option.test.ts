@@ -34,6 +34,11 @@ describe('--cgroup', () => {
     );
   });
 
+  it('shows limits beyond 2^53 to the digit', async () => {
+    const { out } = await boot('--cgroup', 'a,memory.max=7766279631452241919', '--cat', '/sys/fs/cgroup/a/memory.max');
+    expect(out.trimEnd().split('\n').at(-1)).toBe('7766279631452237824');
+  });
+
   it('kills in the group that is short, and tells of it as data too', async () => {
     const { code, out } = await boot('--json', '--cgroup', 'web,memory.max=8M', '--workload', 'fill@web');
     expect(code).toBe(0);
