@@ -34,7 +34,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import { node_set, nodes_none } from '../../kernel/lib/nodemask.ts';
 import { alloc_contig_pages, alloc_contig_range } from '../../kernel/mm/alloc_contig.ts';
 import { __alloc_pages_bulk } from '../../kernel/mm/bulk.ts';
-import { free_unref_page_list } from '../../kernel/mm/free_unref_list.ts';
+import { free_unref_page_list, free_unref_pages } from '../../kernel/mm/free_unref_list.ts';
 import { alloc_pages_exact } from '../../kernel/mm/gfp_pages.ts';
 import type { Zone } from '../../kernel/mm/mmzone.ts';
 import { page_index, section_map } from '../../kernel/mm/page.ts';
@@ -335,7 +335,8 @@ export class History {
       this.live.splice(n, 1);
       this.owner?.gave(block);
     }
-    free_unref_page_list(this.k, pages);
+    if (picked % 2 === 0) free_unref_page_list(this.k, pages);
+    else free_unref_pages(this.k, Int32Array.from(pages), pages.length);
     return pages;
   }
 
