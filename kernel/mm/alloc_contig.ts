@@ -8,7 +8,7 @@ import { MIGRATE_SYNC, MR_CONTIG_RANGE } from '../include/migrate_mode.ts';
 import { MAX_ORDER, MIGRATE_MOVABLE, PAGES_PER_SECTION } from '../include/mmzone.ts';
 import { EAGAIN, EBUSY, EINTR, ENOMEM, type gfp_t, type nid_t, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { WARN_ON } from '../lib/bug.ts';
+import { soft_lockup, WARN_ON } from '../lib/bug.ts';
 import { node_isset, type nodemask_t } from '../lib/nodemask.ts';
 import { fatal_signal_pending } from '../sched/signal.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
@@ -93,6 +93,8 @@ function* __alloc_contig_migrate_range(k: Kernel, cc: compact_control, start: pf
       cc.nr_migratepages = 0;
       ret = yield* isolate_migratepages_range(k, cc, pfn, end);
       if (ret !== 0 && ret !== -EAGAIN) break;
+      // Nothing was looked at, as the rest of the range is of another zone: so it goes on for ever.
+      if (ret === 0 && cc.migrate_pfn === pfn) soft_lockup(k);
       pfn = cc.migrate_pfn;
       tries = 0;
     } else if (++tries === MAX_TRIES) {

@@ -79,3 +79,7 @@ test('pages side by side are looked for no further than there are pages, however
   // A block of the machine's whole memory is nowhere.
   expect(alloc_contig_pages(k, 8192, GFP_KERNEL | __GFP_NOWARN, 0)).toBe(-1);
 });
+
+test('a range of two zones: as Linux, it goes round in circles where the second one begins', () => {
+  expect(() => alloc_contig_range(k, 0x1000 - 512, 0x1000 + 512, MIGRATE_MOVABLE)).toThrow('BUG: soft lockup');
+});
