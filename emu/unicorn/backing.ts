@@ -45,7 +45,7 @@ export class SharedBacking implements Backing {
     return this.#windows.chunk(n);
   }
 
-  /** Gives the memory back to the host. The addresses stay mapped, as zeros: somebody may still hold a typed array. */
+  /** Gives the memory back to the host. The addresses stay mapped (on Linux as zeros): somebody may still hold a typed array. */
   release(): void {
     const madvise = this.#koffi.load(null).func('int madvise(void *at, size_t size, int advice)');
     madvise(this.base, this.limit, MADV_DONTNEED);
