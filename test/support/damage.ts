@@ -30,6 +30,7 @@ import { drawnAllocator } from './allocator.ts';
 import { plain } from './allocator_steps.ts';
 import { MiB } from './hw.ts';
 
+const DMA32_START = 0x1000;
 const UNIT = 32 * MiB;
 const NR_PAGES = UNIT / PAGE_SIZE;
 
@@ -116,6 +117,8 @@ function run(k: Kernel, taken: Block[], { what, order, gfp, pick }: Step): void 
   } else if (what < 93) {
     const start = (pick % 32) * 256;
     const pages = 512 << (pick & 1);
+    // Callers see to it that the range is of one zone: else Linux looks for pages to migrate for ever.
+    if (start < DMA32_START && start + pages > DMA32_START) return;
     if (alloc_contig_range(k, start, start + pages, MIGRATE_MOVABLE) === 0) {
       for (let pfn = start; pfn < start + pages; pfn++) taken.push({ pfn, order: 0, compound: false });
     }
