@@ -5,7 +5,7 @@
 // Left out: large folios, KSM, pages of devices, userfaultfd, soft-dirty bits.
 
 import { VM_WRITE } from '../include/mm.ts';
-import { PG_FLAGS, PG_MAPCOUNT, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
+import { PG_FLAGS, PG_MAPPING, PG_REFCOUNT } from '../include/mm_types.ts';
 import { PG_anon_exclusive, PG_dirty } from '../include/page_flags.ts';
 import { SWP_MIGRATION_READ, SWP_MIGRATION_READ_EXCLUSIVE, SWP_MIGRATION_WRITE } from '../include/swap.ts';
 import { MAX_PHYSMEM_BITS, MAX_PHYSMEM_BITS_L5, PAGE_SHIFT, PAGE_SIZE, type pfn_t } from '../include/types.ts';
@@ -17,7 +17,7 @@ import { interval_tree_first, interval_tree_next } from './interval_tree.ts';
 import { mlock_vma_page, munlock_vma_page } from './mlock.ts';
 import { update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
-import { mapping_areas, page_add_anon_rmap, page_add_file_rmap, page_remove_rmap, page_vma_mapped } from './rmap.ts';
+import { mapping_areas, page_add_anon_rmap, page_add_file_rmap, page_remove_rmap, walk_while_mapped } from './rmap.ts';
 import { folio_put } from './swap.ts';
 import {
   pte_to_swp_entry,
@@ -83,18 +83,7 @@ function try_to_migrate_one(k: Kernel, vma: vm_area_struct, at: number, m: Int32
 }
 
 /** Context: the page is locked, and the caller has a reference. The mapcount says what came of it. */
-export function try_to_migrate(k: Kernel, pfn: pfn_t): void {
-  const m = section_map(k.mm, pfn);
-  const i = page_index(pfn);
-  const areas = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
-  if (areas === null) return;
-  const index = folio_index(m, i);
-  let node = interval_tree_first(areas, index);
-  for (; node !== null && m[i + PG_MAPCOUNT]! >= 0; node = interval_tree_next(node, index)) {
-    const at = page_vma_mapped(k, node.vma, m, i, pfn);
-    if (at >= 0 && !try_to_migrate_one(k, node.vma, at, m, i, pfn)) return;
-  }
-}
+export const try_to_migrate = (k: Kernel, pfn: pfn_t): void => walk_while_mapped(k, pfn, try_to_migrate_one, 0);
 
 /** Where the area has an entry for `src`, which is or was at the place in the area that m[i] tells; -1: it has none. */
 function migration_entry_at(k: Kernel, vma: vm_area_struct, address: number, src: pfn_t): number {

@@ -190,6 +190,7 @@ export function* alloc_pages_sleeping(
   const state = k.page_alloc;
   gfp &= state.gfp_allowed_mask;
   if ((k.current.flags & PF_MEMALLOC_SCOPES) !== 0) gfp = current_gfp_context(k, gfp);
+  // As in __alloc_pages(): with a function that both call an order-0 pair takes 1.5 ns longer there.
   if (nodemask === null && ((gfp & (__GFP_WRITE | __GFP_NOFAIL)) | state.static_keys) === 0) {
     const highest_zoneidx = (GFP_ZONE_TABLE >>> ((gfp & 15) << 1)) & 3;
     const c = state.preferred[(((preferred_nid << 1) | ((gfp >>> 21) & 1)) << 2) | highest_zoneidx];

@@ -297,8 +297,19 @@ function try_to_unmap_one(
   return true;
 }
 
-/** Context: the page is locked, and who asks has a reference to it. The caller looks at the mapcount for what came of it. */
-export function try_to_unmap(k: Kernel, pfn: pfn_t, flags: number): void {
+/** Does away with one of a page's mappings. @param at of its entry. @returns false: it stays, and so do the others */
+type UnmapOne = (
+  k: Kernel,
+  vma: vm_area_struct,
+  at: number,
+  m: Int32Array,
+  i: number,
+  pfn: pfn_t,
+  flags: number,
+) => boolean;
+
+/** rmap_walk() until the page has no mapping any more. Context: the page is locked. */
+export function walk_while_mapped(k: Kernel, pfn: pfn_t, unmap_one: UnmapOne, flags: number): void {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   const areas = m[i + PG_MAPCOUNT]! >= 0 ? mapping_areas(k, m, i) : null;
@@ -307,6 +318,10 @@ export function try_to_unmap(k: Kernel, pfn: pfn_t, flags: number): void {
   let node = interval_tree_first(areas, index);
   for (; node !== null && m[i + PG_MAPCOUNT]! >= 0; node = interval_tree_next(node, index)) {
     const at = page_vma_mapped(k, node.vma, m, i, pfn);
-    if (at >= 0 && !try_to_unmap_one(k, node.vma, at, m, i, pfn, flags)) return;
+    if (at >= 0 && !unmap_one(k, node.vma, at, m, i, pfn, flags)) return;
   }
 }
+
+/** Context: the page is locked, and who asks has a reference to it. The caller looks at the mapcount for what came of it. */
+export const try_to_unmap = (k: Kernel, pfn: pfn_t, flags: number): void =>
+  walk_while_mapped(k, pfn, try_to_unmap_one, flags);

@@ -4,9 +4,9 @@ import type { Sleeping } from '../sched/sleeping.ts';
 import type { Workload } from './workload.ts';
 import type { Actor } from './workload_run.ts';
 
-function* body(actor: Actor): Sleeping<void> {
+/** Writes anonymous pages, then some at random once more, and looks at all of them. */
+export function* write_and_read(actor: Actor, pages: number): Sleeping<void> {
   const { run } = actor;
-  const pages = Math.floor(run.k.mm.totalram_pages * 1.25);
   const region = yield* actor.map(pages);
   for (let page = 0; page < pages; page++) yield* actor.write(region, page);
   for (let n = 0; n < pages >>> 3; n++) {
@@ -16,6 +16,8 @@ function* body(actor: Actor): Sleeping<void> {
   }
   for (let page = 0; page < pages; page++) yield* actor.check(region, page);
 }
+
+const body = (actor: Actor): Sleeping<void> => write_and_read(actor, Math.floor(actor.run.k.mm.totalram_pages * 1.25));
 
 export const fill: Workload = {
   name: 'fill',

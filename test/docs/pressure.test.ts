@@ -12,7 +12,7 @@ import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
 import type { Sleeping } from '../../kernel/sched/sleeping.ts';
 import { fill } from '../../kernel/workloads/fill.ts';
 import { hog } from '../../kernel/workloads/hog.ts';
-import type { WorkloadRun } from '../../kernel/workloads/workload_run.ts';
+import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts';
 import { Captured } from '../support/capture.ts';
 import { booted, type Pressed, pressed, type Recording, recording } from '../support/pressure.ts';
 import { compact, fragmentation, holes, huge, limited, pause, stream } from '../support/pressure_cases.ts';
@@ -132,6 +132,13 @@ let got = 0;
 const look = ({ k }: WorkloadRun): void => {
   seen.push(state(k));
 };
+
+/** Looks before vm.compact_memory and after. */
+function* around_compact(actor: Actor): Sleeping<void> {
+  look(actor.run);
+  yield* compact(actor);
+  look(actor.run);
+}
 
 function state_rows(like: Recording): Row[] {
   const rows: Row[] = [];
@@ -261,22 +268,14 @@ const cases: readonly Case[] = [
   {
     name: 'holes',
     boot: () => booted(PC, []),
-    start: holes(10240, function* (actor) {
-      look(actor.run);
-      yield* compact(actor);
-      look(actor.run);
-    }),
+    start: holes(10240, around_compact),
     rows: (like, run) => [...state_rows(like), ...counts(COMPACT, like, run)],
     long: false,
   },
   {
     name: 'index',
     boot: () => booted(PC, []),
-    start: holes(1450, function* (actor) {
-      look(actor.run);
-      yield* compact(actor);
-      look(actor.run);
-    }),
+    start: holes(1450, around_compact),
     rows: (like, run) => [...state_rows(like), ...counts(COMPACT, like, run)],
     long: false,
   },

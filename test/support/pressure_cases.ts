@@ -26,6 +26,7 @@ import { zone_page_state } from '../../kernel/mm/vmstat.ts';
 import type { Sleeping } from '../../kernel/sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../../kernel/sched/timeout.ts';
 import { made_progress } from '../../kernel/sched/watchdog.ts';
+import { write_and_read } from '../../kernel/workloads/fill.ts';
 import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts';
 
 /** Free blocks of a zone by order, and how little use they are: as buddyinfo, extfrag_index and unusable_index have it. */
@@ -122,15 +123,6 @@ export function limited(pages: number) {
     const memcg = cgroup_mkdir(k, k.memcg.root_mem_cgroup, 'g') as mem_cgroup;
     yield* cgroup_write(k, memcg, 'memory.max', '64M');
     mem_cgroup_attach(k, memcg, k.current);
-    yield* run.start('press', function* (actor) {
-      const region = yield* actor.map(pages);
-      for (let page = 0; page < pages; page++) yield* actor.write(region, page);
-      for (let n = 0; n < pages >>> 3; n++) {
-        const page = run.chance(pages);
-        yield* actor.check(region, page);
-        yield* actor.write(region, page);
-      }
-      for (let page = 0; page < pages; page++) yield* actor.check(region, page);
-    });
+    yield* run.start('press', (actor) => write_and_read(actor, pages));
   };
 }

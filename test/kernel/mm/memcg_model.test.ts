@@ -1,5 +1,6 @@
 // Tasks in a tree of memory cgroups that is changed under them: whatever they do, each page is charged to one cgroup, all
 // counters are what there is, limits hold, and no page loses its contents.
+//
 // PGDAT_SOAK=1: more of them. PGDAT_SEED=N: those of another seed.
 
 import fc from 'fast-check';
