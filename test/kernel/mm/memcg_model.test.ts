@@ -15,7 +15,7 @@ import { proc_sys_write } from '../../../kernel/fs/proc/proc_sysctl.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
 import { filemap_read, openFile } from '../../../kernel/mm/filemap_io.ts';
 import { drain_all_stock } from '../../../kernel/mm/memcg_charge.ts';
-import { mem_cgroup_attach, mem_cgroup_remove } from '../../../kernel/mm/memcontrol.ts';
+import { type mem_cgroup, mem_cgroup_attach, mem_cgroup_remove } from '../../../kernel/mm/memcontrol.ts';
 import { start_reclaim } from '../../../kernel/mm/reclaim.ts';
 import { lru_add_drain_all } from '../../../kernel/mm/swap.ts';
 import { disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock } from '../../../kernel/mm/swap_slots.ts';
@@ -96,13 +96,16 @@ class Model {
       if (worker.alive) mem_cgroup_attach(k, memcg, worker.task);
     } else if (what === 'limit') {
       put(k, memcg, LIMITS[count % LIMITS.length]!, `${(40 + 2 * count) * 4096}`);
-    } else if (what === 'none') {
-      for (const name of LIMITS) put(k, memcg, name, name === 'memory.low' || name === 'memory.min' ? '0' : 'max');
-    } else if (what === 'remove') this.#remove(PATHS[1 + (at % 3)]!);
+    } else if (what === 'none') this.#lift_limits(memcg);
+    else if (what === 'remove') this.#remove(PATHS[1 + (at % 3)]!);
     else if (what === 'reclaim') put(k, memcg, 'memory.reclaim', `${count * 4096}`);
     else if (what === 'compact') proc_sys_write(k, 'sys/vm/compact_memory', '1');
     else run(k, { for_ns: count * 1e6 });
     for (let n = 0; n < this.workers.length; n++) if (!this.workers[n]!.worker.alive) this.#start(n);
+  }
+
+  #lift_limits(memcg: mem_cgroup): void {
+    for (const name of LIMITS) put(this.k, memcg, name, name === 'memory.low' || name === 'memory.min' ? '0' : 'max');
   }
 
   /** Its tasks go to the root; another one takes its name. */
@@ -128,7 +131,9 @@ class Model {
     for (const { worker } of workers) worker.end();
     for (let round = 0; round < 3; round++) run(k, { for_ns: 5e9 });
     lru_add_drain_all(k);
-    // Pages that were being swapped out when their task ended wait in the swap cache for somebody to need memory.
+    // Pages that were being swapped out when their task ended wait in the swap cache for somebody to need memory, and what
+    // memory.min protects waits for ever.
+    for (const path of PATHS) this.#lift_limits(cgroup_lookup(k, path)!);
     put(k, k.memcg.root_mem_cgroup, 'memory.reclaim', '1G');
     proc_sys_write(k, 'sys/vm/drop_caches', '1');
     // Places in swap that a CPU is still to give back are charged, and keep a removed cgroup.
