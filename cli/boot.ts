@@ -6,13 +6,10 @@ import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
-import { cgroup_read } from '../kernel/cgroup/memory_files.ts';
-import { proc_file_names, proc_read } from '../kernel/fs/proc/root.ts';
-import type { Kernel } from '../kernel/kernel.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { explain_text } from '../kernel/trace/explain_text.ts';
-import { tracefs_read } from '../kernel/trace/trace.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
+import { filesText, parseCats, readFiles } from './cat_option.ts';
 import { makeCgroups, parseCgroups } from './cgroup_option.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
 import { configSwitches, parseConfigOption } from './config_option.ts';
@@ -131,7 +128,6 @@ export const bootCommand: Command = {
   },
   run(values, rest, output, lists) {
     const sysctls = parseSysctls(lists.get('--sysctl') ?? []);
-    const paths = (lists.get('--cat') ?? []).map(pathOf);
     const requests = (lists.get('--explain') ?? []).map(explainRequest);
     const swap = swapOf(lists.get('--swap') ?? []);
     const named = lists.get('--workload') ?? [];
@@ -141,6 +137,11 @@ export const bootCommand: Command = {
     }
     const cgroups = parseCgroups(lists.get('--cgroup') ?? []);
     const chosen = parseWorkloads(named, cgroups);
+    const config = parseConfigOption(values.get('--config') ?? 'debian');
+    const paths = parseCats(lists.get('--cat') ?? [], {
+      config,
+      cgroups: [...cgroups.map(({ path }) => path), ...chosen.flatMap((workload) => workload.cgroups ?? [])],
+    });
     const seed = parseSeed(values.get('--seed'));
     const machine = machineOf(values.get('--machine') ?? null, rest, output);
     const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
@@ -153,7 +154,7 @@ export const bootCommand: Command = {
     const onSerial = json ? {} : { onSerial: (text: string) => output.out(text.replaceAll('\r', '')) };
     const lab = bootLab({
       machine,
-      kernel: parseConfigOption(values.get('--config') ?? 'debian'),
+      kernel: config,
       cmdline: values.get('-append') ?? '',
       firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
       disks: workloadDisks(chosen, [...swap.map(({ disk }) => disk), ...(fileDisk === null ? [] : [fileDisk])]),
@@ -173,7 +174,7 @@ export const bootCommand: Command = {
     const pressure = over === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed, fileDisk !== null) : null;
     const end = over ?? pressure?.stopped ?? null;
     problems.push(...(pressure?.problems ?? []));
-    const files = end === null ? filesOf(kernel, paths, problems) : new Map<string, string>();
+    const files = end === null ? readFiles(kernel, paths, problems) : new Map<string, string>();
     if (json) {
       const result = stopped === null ? bootResult(kernel) : firmwareResult(kernel);
       const panic = end === null ? null : end.message;
@@ -205,12 +206,6 @@ export const bootCommand: Command = {
 const explanationsText = (explanations: readonly Explanation[]): string =>
   explanations.map(({ steps }) => explain_text(steps)).join('\n');
 
-/** One file as it is; several each under its name, as tail(1) has it. */
-function filesText(files: ReadonlyMap<string, string>): string {
-  if (files.size <= 1) return [...files.values()].join('');
-  return [...files].map(([path, text]) => `==> ${path} <==\n${text}`).join('\n');
-}
-
 function swapOf(texts: readonly string[]): SwapSpec[] {
   if (texts.length > MAX_DISKS) throw new UsageError([`--swap: a machine has at most ${MAX_DISKS} disks`]);
   return texts.map(parseSwapOption);
@@ -238,26 +233,6 @@ export function machineOf(file: string | null, options: readonly string[], outpu
   if ('errors' in parsed) throw new UsageError(parsed.errors);
   for (const warning of parsed.warnings) output.err(`pgdat: warning: ${warning}\n`);
   return parsed.config;
-}
-
-/** As the user wrote it, or in /proc. */
-const pathOf = (path: string): string => (path.startsWith('/') ? path : `/proc/${path}`);
-
-function filesOf(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
-  const files = new Map<string, string>();
-  for (const path of paths) {
-    const text = proc_read(k, path) ?? tracefs_read(k, path) ?? cgroup_read(k, path);
-    if (text === null) problems.push(`${path}: No such file or directory${nearFile(path)}`);
-    else files.set(path, text);
-  }
-  return files;
-}
-
-/** A file of /proc that may have been meant. */
-function nearFile(path: string): string {
-  const names = [...proc_file_names, ...sysctlNames.map((name) => `sys/${name.replaceAll('.', '/')}`)];
-  const near = path.startsWith('/proc/') ? nearestName(path.slice('/proc/'.length), names) : null;
-  return near === null ? '' : `, did you mean ${near}?`;
 }
 
 interface Times {

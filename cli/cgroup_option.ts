@@ -82,6 +82,7 @@ export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
 export const workloadIn = (workload: Workload, path: string): Workload => ({
   ...workload,
   name: `${workload.name}@${path}`,
+  cgroups: workload.cgroups?.map((name) => `${path}/${name}`) ?? [],
   *start(work) {
     yield* in_cgroup(work.k, cgroup_lookup(work.k, path)!, workload.start(work));
   },

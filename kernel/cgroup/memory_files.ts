@@ -69,6 +69,9 @@ const files: ReadonlyMap<string, cftype> = new Map<string, cftype>([
   ['memory.swap.events', { show: ({ events: e }) => `high ${e.swap_high}\nmax ${e.swap_max}\nfail ${e.swap_fail}\n` }],
 ]);
 
+/** Those that can be read. */
+export const cgroup_file_names: readonly string[] = [...files].flatMap(([name, { show }]) => (show ? [name] : []));
+
 /** Those that can be written. */
 export const memory_file_names: readonly string[] = [...files].flatMap(([name, { write }]) => (write ? [name] : []));
 
@@ -102,12 +105,20 @@ export function* cgroup_write(k: Kernel, memcg: mem_cgroup, name: string, text: 
   return yield* file.write(k, memcg, text);
 }
 
-/** @param path from the root, such as /sys/fs/cgroup/a/memory.stat. @returns null: there is no such file */
-export function cgroup_read(k: Kernel, path: string): string | null {
+/** The path of a cgroup, such as a/b, and the file's name; null: it is none that can be read. */
+export function cgroup_file(path: string): { readonly cgroup: string; readonly name: string } | null {
   if (!path.startsWith(`${ROOT}/`)) return null;
   const slash = path.lastIndexOf('/');
-  const memcg = cgroup_lookup(k, path.slice(ROOT.length, slash));
-  const file = files.get(path.slice(slash + 1));
-  if (memcg === null || file?.show === undefined) return null;
-  return memcg.parent === null && file.on_root !== true ? null : file.show(memcg, k);
+  const cgroup = path.slice(ROOT.length + 1, Math.max(slash, ROOT.length + 1));
+  const name = path.slice(slash + 1);
+  const file = files.get(name);
+  if (file?.show === undefined || (/^\/*$/.test(cgroup) && file.on_root !== true)) return null;
+  return { cgroup, name };
+}
+
+/** @param path from the root, such as /sys/fs/cgroup/a/memory.stat. @returns null: there is no such file */
+export function cgroup_read(k: Kernel, path: string): string | null {
+  const found = cgroup_file(path);
+  const memcg = found === null ? null : cgroup_lookup(k, found.cgroup);
+  return memcg === null ? null : files.get(found!.name)!.show!(memcg, k);
 }

@@ -12,6 +12,9 @@ import { trace_fields } from './record.ts';
 import type { TraceRecord } from './ring_buffer.ts';
 import { event_format, event_id, trace_events } from './trace_events.ts';
 
+/** What a file holds. */
+type Show = (k: Kernel) => string;
+
 /** The two columns of a line that say when, for whom, and where; `<idle>` is every CPU's task 0. */
 function print_context(k: Kernel, { pid, cpu, time_ns }: TraceRecord): string {
   const comm = pid === 0 ? '<idle>' : (k.trace.saved_cmdlines.get(pid) ?? '<...>');
@@ -73,17 +76,38 @@ function enable_show(k: Kernel, events: readonly TraceEvent[]): string {
 }
 
 /** @param path below events/ */
-function event_file(k: Kernel, path: string): string | null {
+function event_file(path: string): Show | null {
   const [, system = '', name = '', file = ''] = /^(?:(\w+)\/)?(?:(\w+)\/)?(\w+)$/.exec(path) ?? [];
   const events = trace_events.filter(
     (event) => (system === '' || event.system === system) && (name === '' || event.name === name),
   );
   const [event] = events;
   if (event === undefined) return null;
-  if (file === 'enable') return enable_show(k, events);
+  if (file === 'enable') return (k) => enable_show(k, events);
   if (name === '') return null;
-  if (file === 'format') return event_format(k, event);
-  return file === 'id' ? `${event_id(k, event)}\n` : null;
+  if (file === 'format') return (k) => event_format(k, event);
+  return file === 'id' ? (k) => `${event_id(k, event)}\n` : null;
+}
+
+const set_event_show = (k: Kernel): string => names(trace_events.filter((event) => is_on(k, event)));
+
+const files: ReadonlyMap<string, Show> = new Map([
+  ['trace', trace_show],
+  ['trace_pipe', trace_pipe_show],
+  ['available_events', () => names(trace_events)],
+  ['set_event', set_event_show],
+]);
+
+const ROOT = '/sys/kernel/tracing/';
+
+/** Those that are not an event's. */
+export const tracefs_paths: readonly string[] = [...files.keys()].map((name) => ROOT + name);
+
+/** How a file of tracefs is read; null: there is none at that path. */
+export function tracefs_file(path: string): Show | null {
+  if (!path.startsWith(ROOT)) return null;
+  const name = path.slice(ROOT.length);
+  return files.get(name) ?? (name.startsWith('events/') ? event_file(name.slice('events/'.length)) : null);
 }
 
 /**
@@ -91,13 +115,4 @@ function event_file(k: Kernel, path: string): string | null {
  * @param path from the root, such as /sys/kernel/tracing/trace
  * @returns null: there is no such file
  */
-export function tracefs_read(k: Kernel, path: string): string | null {
-  const root = '/sys/kernel/tracing/';
-  if (!path.startsWith(root)) return null;
-  const name = path.slice(root.length);
-  if (name === 'trace') return trace_show(k);
-  if (name === 'trace_pipe') return trace_pipe_show(k);
-  if (name === 'available_events') return names(trace_events);
-  if (name === 'set_event') return names(trace_events.filter((event) => is_on(k, event)));
-  return name.startsWith('events/') ? event_file(k, name.slice('events/'.length)) : null;
-}
+export const tracefs_read = (k: Kernel, path: string): string | null => tracefs_file(path)?.(k) ?? null;

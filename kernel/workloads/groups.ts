@@ -46,6 +46,7 @@ export const groups: Workload = {
   shows:
     'two memory cgroups that want more than they may have, beside one without a limit: reclaim and OOM in those two',
   files: WANTED,
+  cgroups: ['limited', 'cache', 'free'],
   *start(run) {
     const { k } = run;
     const file = run.open(Math.floor(k.mm.totalram_pages * WANTED));

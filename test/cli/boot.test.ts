@@ -251,19 +251,42 @@ describe('--sysctl and --cat', () => {
     expect(min).toBeGreaterThan(9995);
   });
 
-  it('in --json by path; what is not there is said, and the rest still read', async () => {
-    const { code, out, err } = await boot('-m', '256M', '--json', '--cat', '/proc/nosuch', '--cat', '/proc/cmdline');
-    expect([code, err]).toEqual([1, 'pgdat boot: /proc/nosuch: No such file or directory\n']);
+  it('in --json by path; a process that is not there is said, and the rest still read', async () => {
+    const { code, out, err } = await boot(
+      ...['-m', '256M', '--json', '--cat', '/proc/12345/oom_score', '--cat', '/proc/cmdline'],
+    );
+    expect([code, err]).toEqual([1, 'pgdat boot: --cat /proc/12345/oom_score: No such file or directory\n']);
     expect(JSON.parse(out).files).toEqual({ '/proc/cmdline': '\n' });
   });
 
-  it('names the file that may have been meant', async () => {
-    const { code, err } = await boot('-m', '256M', '--cat', 'vmstst', '--cat', '/proc/sys/vm/swapiness');
-    expect(code).toBe(1);
-    expect(err.trimEnd().split('\n')).toEqual([
-      'pgdat boot: /proc/vmstst: No such file or directory, did you mean vmstat?',
-      'pgdat boot: /proc/sys/vm/swapiness: No such file or directory, did you mean sys/vm/swappiness?',
-    ]);
+  it('names files that there are not all at once, before the machine boots, with those that may have been meant', async () => {
+    const cats = [
+      ['vmstst', 'No such file or directory, did you mean vmstat?'],
+      ['/proc/sys/vm/swapiness', 'No such file or directory, did you mean sys/vm/swappiness?'],
+      ['sys/vm/laptop_mode', 'Linux has it, pgdat does not'],
+      ['/sys/kernel/tracing/trac', 'No such file or directory, did you mean /sys/kernel/tracing/trace?'],
+      ['/sys/kernel/tracing/events/kmem/frob/format', 'No such file or directory'],
+      ['/sys/kernel/debug/page_owner', '--config debian,PAGE_OWNER=y is needed'],
+      ['/sys/fs/cgroup/we/memory.max', 'there is no --cgroup we'],
+      ['/sys/fs/cgroup/memory.max', 'No such file or directory, did you mean /sys/fs/cgroup/web/memory.max?'],
+      ['/sys/fs/cgroup/web/memory.stats', 'No such file or directory, did you mean /sys/fs/cgroup/web/memory.stat?'],
+      ['/etc/passwd', 'No such file or directory'],
+    ] as const;
+    const { code, out, err } = await boot(
+      ...['--cgroup', 'web', '--cat', '/sys/fs/cgroup/web/memory.max', '--cat', '/sys/fs/cgroup/memory.stat'],
+      ...cats.flatMap(([path]) => ['--cat', path]),
+    );
+    expect([code, out]).toEqual([2, '']);
+    expect(err.trimEnd().split('\n')).toEqual(cats.map(([path, problem]) => `pgdat boot: --cat ${path}: ${problem}`));
+  });
+
+  it('knows the groups that a workload makes', async () => {
+    const { code, out } = await boot(
+      ...['-m', '128M', '--cgroup', 'web', '--workload', 'groups@web'],
+      ...['--cat', '/sys/fs/cgroup/web/cache/memory.current'],
+    );
+    expect(code).toBe(0);
+    expect(out).toMatch(/\n\d+\n$/);
   });
 
   it.each([

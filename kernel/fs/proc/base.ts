@@ -27,9 +27,14 @@ function proc_oom_score(k: Kernel, task: task_struct): number {
   return Math.trunc(((1000 + Math.trunc((badness * 1000) / totalpages)) * 2) / 3);
 }
 
+const PID_FILE = /^(\d+)\/(oom_score|oom_score_adj)$/;
+
+/** Whether a process may have a file at that path. */
+export const is_proc_pid_file = (path: string): boolean => PID_FILE.test(path);
+
 /** @param path such as "42/oom_score". @returns null: there is no such process, or no such file */
 export function proc_pid_read(k: Kernel, path: string): string | null {
-  const [, pid, name] = /^(\d+)\/(oom_score|oom_score_adj)$/.exec(path) ?? [];
+  const [, pid, name] = PID_FILE.exec(path) ?? [];
   const task = pid === undefined ? null : find_task(k, Number(pid));
   if (task === null) return null;
   return `${name === 'oom_score' ? proc_oom_score(k, task) : task.oom_score_adj}\n`;

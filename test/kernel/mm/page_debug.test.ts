@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { __kernel_map_pages } from '../../../kernel/arch/x86/pageattr.ts';
 import { debian, type KernelConfig, recorder } from '../../../kernel/config.ts';
+import { debugfs_read } from '../../../kernel/fs/debugfs.ts';
 import { proc_read } from '../../../kernel/fs/proc/root.ts';
 import {
   __GFP_NOWARN,
@@ -184,7 +185,7 @@ describe('page_owner=on', () => {
     return k;
   }
   const record = (k: Kernel, pfn: number): string | undefined =>
-    proc_read(k, '/sys/kernel/debug/page_owner')!
+    debugfs_read(k, '/sys/kernel/debug/page_owner')!
       .split('\n\n')
       .find((text) => text.includes(`PFN ${pfn} type`));
 
@@ -290,6 +291,6 @@ describe('page_owner=on', () => {
 
 test('without the options there is no such file', () => {
   const k = drawnAllocator({ memory: '0', unit: 128 * MiB, config: { ...debian, DEFERRED_STRUCT_PAGE_INIT: false } });
-  expect(proc_read(k, '/sys/kernel/debug/page_owner')).toBeNull();
+  expect(debugfs_read(k, '/sys/kernel/debug/page_owner')).toBeNull();
   expect(() => __kernel_map_pages(k, 0x4000, 4, false)).not.toThrow();
 });
