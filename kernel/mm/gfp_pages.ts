@@ -18,7 +18,7 @@ import type { Kernel } from '../kernel.ts';
 import { WARN_ONCE } from '../lib/bug.ts';
 import { FPI_TO_TAIL } from './buddy.ts';
 import { __alloc_pages_bulk } from './bulk.ts';
-import { split_page_memcg } from './memcontrol.ts';
+import { split_page_memcg } from './memcg_kmem.ts';
 import { alloc_pages } from './mempolicy.ts';
 import { page_index, section_map } from './page.ts';
 import { __alloc_pages_node, __free_pages, __free_pages_ok } from './page_alloc.ts';

@@ -1,25 +1,20 @@
-// Memory cgroups: their tree, and pages that the kernel asks for with __GFP_ACCOUNT (Linux: mm/memcontrol.c
-// mem_cgroup_css_alloc(), mem_cgroup_css_offline(), mem_cgroup_iter(), __memcg_kmem_charge_page()). Pages of users:
-// memcg_folio.ts; charging: memcg_charge.ts; files: memcg_files.ts.
+// Memory cgroups, their tree, and who is in them (Linux: mm/memcontrol.c mem_cgroup_css_alloc(), mem_cgroup_css_offline(),
+// mem_cgroup_iter(), set_active_memcg()). Pages of users: memcg_folio.ts; of the kernel: memcg_kmem.ts; charging:
+// memcg_charge.ts; files: memcg_files.ts.
 //
-// page->memcg_data is a pointer as in Linux: to a mem_cgroup, or with MEMCG_DATA_KMEM to an obj_cgroup. There is no slab
-// here: a mem_cgroup has a page, and one on each node; obj_cgroups have 64 bytes each of other ones. What they hold, but
-// for the LRU lists, is kept outside.
+// page->memcg_data is a pointer as in Linux: to a mem_cgroup, or to an obj_cgroup. There is no slab here: a mem_cgroup has a
+// page, and one on each node. What it holds, but for the LRU lists, is kept outside.
 //
-// Left out: objects; moving charges; cgroup v1's counter of memory and swap. Differs from Linux: what belongs to the root
+// Left out: moving charges; cgroup v1's counter of memory and swap. Differs from Linux: what belongs to the root
 // cgroup has 0 in page->memcg_data.
 
 import { __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
-import { PG_FLAGS_HI, PG_LRU_NEXT, PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
-import { NODES_PGSHIFT_HI } from '../include/page_flags.ts';
-import { PF_KTHREAD } from '../include/sched.ts';
 import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import {
   EBUSY,
   EEXIST,
   EINVAL,
   ENOMEM,
-  type gfp_t,
   type nid_t,
   PAGE_OFFSET_HI,
   PAGE_SHIFT,
@@ -30,22 +25,16 @@ import {
 import { NR_VM_EVENT_ITEMS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { in_task } from '../sched/preempt.ts';
-import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
-import { Lruvec, mod_memcg_lruvec_state } from './lruvec.ts';
-import { account_kmem, drain_all_stock, refill_stock, try_charge_memcg } from './memcg_charge.ts';
-import { alloc_pages } from './mempolicy.ts';
-import { page_index, section_map } from './page.ts';
+import { Lruvec } from './lruvec.ts';
+import { drain_all_stock } from './memcg_charge.ts';
+import { type obj_cgroup, obj_cgroup_alloc, obj_cgroup_put } from './obj_cgroup.ts';
 import { __alloc_pages, __free_pages } from './page_alloc.ts';
 import { page_counter, page_counter_set_low, page_counter_set_min } from './page_counter.ts';
-import { tail_head } from './page_list.ts';
 import { numa_node_id } from './percpu.ts';
 import { page_word_index, page_words } from './user_pgtable.ts';
-import { __mod_node_page_state } from './vmstat.ts';
 
-const MEMCG_DATA_KMEM = 2;
 const TWO_32 = 2 ** 32;
-const OBJ_CGROUP_SIZE = 64;
 
 /** MEM_CGROUP_ID_MAX; 1 is the root's. */
 const FIRST_ID = 2;
@@ -120,19 +109,6 @@ export class mem_cgroup {
   }
 }
 
-/** What pages point to in place of a mem_cgroup, which may go before they do. */
-export class obj_cgroup {
-  memcg: mem_cgroup;
-  readonly pa: phys_addr_t;
-  /** Its cgroup, while that lives, and every page. */
-  refcnt = 1;
-
-  constructor(memcg: mem_cgroup, pa: phys_addr_t) {
-    this.memcg = memcg;
-    this.pa = pa;
-  }
-}
-
 /** What a CPU has charged in advance. */
 export interface memcg_stock_pcp {
   cached: mem_cgroup | null;
@@ -176,25 +152,6 @@ export class MemcgState {
     this.#last_lo = 0;
     this.#last_hi = 0;
   }
-}
-
-function obj_cgroup_alloc(k: Kernel, memcg: mem_cgroup): obj_cgroup | null {
-  const { free_slots, objcgs } = k.memcg;
-  if (free_slots.length === 0) {
-    const pfn = alloc_pages(k, GFP_KERNEL | __GFP_ZERO, 0);
-    if (pfn < 0) return null;
-    for (let at = PAGE_SIZE - OBJ_CGROUP_SIZE; at >= 0; at -= OBJ_CGROUP_SIZE) free_slots.push(pfn * PAGE_SIZE + at);
-  }
-  const objcg = new obj_cgroup(memcg, free_slots.pop()!);
-  objcgs.set(objcg.pa, objcg);
-  return objcg;
-}
-
-function obj_cgroup_put(k: Kernel, objcg: obj_cgroup): void {
-  if (--objcg.refcnt > 0) return;
-  objcg.memcg.objcg_list.delete(objcg);
-  k.memcg.objcgs.delete(objcg.pa);
-  k.memcg.free_slots.push(objcg.pa);
 }
 
 const zeroed_page = (k: Kernel, nid: nid_t): pfn_t => __alloc_pages(k, GFP_KERNEL | __GFP_ZERO, 0, nid);
@@ -324,87 +281,3 @@ export function set_active_memcg(k: Kernel, memcg: mem_cgroup | null): mem_cgrou
 
 export const active_memcg = (k: Kernel): mem_cgroup | null =>
   in_task(k) ? k.current.active_memcg : k.memcg.int_active_memcg;
-
-/** Whom a request is charged to; null: to no one. Interrupts and kernel threads are charged only on behalf of others. */
-function get_obj_cgroup_from_current(k: Kernel): obj_cgroup | null {
-  const active = active_memcg(k);
-  if (active === null && (!in_task(k) || (k.current.flags & PF_KTHREAD) !== 0)) return null;
-  for (
-    let memcg: mem_cgroup | null = active ?? mem_cgroup_from_task(k, k.current);
-    memcg !== null;
-    memcg = memcg.parent
-  ) {
-    if (memcg.objcg !== null) return memcg.objcg;
-  }
-  return null;
-}
-
-/** Charges a block that was just handed out. @returns 0 or -ENOMEM */
-export function* __memcg_kmem_charge_page(k: Kernel, pfn: pfn_t, gfp: gfp_t, order: number): Sleeping<number> {
-  const objcg = get_obj_cgroup_from_current(k);
-  if (objcg === null) return 0;
-  const err = yield* try_charge_memcg(k, objcg.memcg, gfp, 1 << order);
-  if (err < 0) return err;
-  account_kmem(k, objcg.memcg, 1 << order);
-  objcg.refcnt++;
-  const m = section_map(k.mm, pfn);
-  const i = page_index(pfn);
-  m[i + PG_MEMCG_DATA] = (objcg.pa | 0) + MEMCG_DATA_KMEM;
-  m[i + PG_MEMCG_DATA_HI] = (PAGE_OFFSET_HI + Math.floor(objcg.pa / TWO_32)) | 0;
-  return 0;
-}
-
-/** The obj_cgroup that a page points to; null: it is not charged, or what it holds is no such pointer. */
-function page_objcg(k: Kernel, m: Int32Array, i: number): obj_cgroup | null {
-  const lo = m[i + PG_MEMCG_DATA]!;
-  if ((lo & MEMCG_DATA_KMEM) === 0) return null;
-  const hi = (m[i + PG_MEMCG_DATA_HI]! >>> 0) - PAGE_OFFSET_HI;
-  return k.memcg.objcgs.get(hi * TWO_32 + ((lo & ~3) >>> 0)) ?? null;
-}
-
-/** Whom a page is charged to, whatever page it is. */
-export function page_memcg_check(k: Kernel, pfn: pfn_t): mem_cgroup | null {
-  const m = section_map(k.mm, pfn);
-  const i = page_index(pfn);
-  return page_objcg(k, m, i)?.memcg ?? k.memcg.find(m[i + PG_MEMCG_DATA]!, m[i + PG_MEMCG_DATA_HI]!);
-}
-
-/** On the way back to the free lists. Of a tail page its head is looked at. */
-export function __memcg_kmem_uncharge_page(k: Kernel, pfn: pfn_t, order: number): void {
-  let m = section_map(k.mm, pfn);
-  let i = page_index(pfn);
-  if ((m[i + PG_LRU_NEXT]! & 1) !== 0) {
-    const head = tail_head(k, m, i);
-    m = section_map(k.mm, head);
-    i = page_index(head);
-  }
-  const objcg = page_objcg(k, m, i);
-  if (objcg === null) return;
-  account_kmem(k, objcg.memcg, -(1 << order));
-  refill_stock(k, objcg.memcg, 1 << order);
-  m[i + PG_MEMCG_DATA] = 0;
-  m[i + PG_MEMCG_DATA_HI] = 0;
-  obj_cgroup_put(k, objcg);
-}
-
-/** __mod_lruvec_page_state() of a page of the kernel's: the node's counter, and that of whom it is charged to. */
-export function mod_lruvec_kmem_state(k: Kernel, m: Int32Array, i: number, item: number, delta: number): void {
-  const nid = m[i + PG_FLAGS_HI]! >>> NODES_PGSHIFT_HI;
-  __mod_node_page_state(k, k.node_data[nid]!, item, delta);
-  if (m[i + PG_MEMCG_DATA] === 0) return;
-  const objcg = page_objcg(k, m, i);
-  if (objcg !== null) mod_memcg_lruvec_state(objcg.memcg.lruvecs[nid]!, item, delta);
-}
-
-/** A block becomes single pages: each is charged as one. */
-export function split_page_memcg(k: Kernel, pfn: pfn_t, nr: number): void {
-  const m = section_map(k.mm, pfn);
-  const i = page_index(pfn);
-  const objcg = page_objcg(k, m, i);
-  if (objcg === null) return;
-  for (let p = 1; p < nr; p++) {
-    m[i + (p << 4) + PG_MEMCG_DATA] = m[i + PG_MEMCG_DATA]!;
-    m[i + (p << 4) + PG_MEMCG_DATA_HI] = m[i + PG_MEMCG_DATA_HI]!;
-  }
-  objcg.refcnt += nr - 1;
-}

@@ -42,7 +42,7 @@ import { remember_section } from './fast_paths.ts';
 import { get_page_from_freelist, get_page_sleeping } from './get_page.ts';
 import { current_gfp_context, format_gfp, gfp_migratetype, gfp_zone, gfp_zonelist } from './gfp.ts';
 import { ALLOC_KSWAPD, ALLOC_NOFRAGMENT, ALLOC_WMARK_LOW } from './internal.ts';
-import { __memcg_kmem_charge_page, split_page_memcg } from './memcontrol.ts';
+import { __memcg_kmem_charge_page, split_page_memcg } from './memcg_kmem.ts';
 import { NO_WORDS } from './mm_state.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import type { Zone } from './mmzone.ts';

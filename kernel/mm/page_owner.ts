@@ -20,7 +20,7 @@ import type { Kernel } from '../kernel.ts';
 import { kstrtobool } from '../lib/memparse.ts';
 import { hex, KERN_ALERT } from '../lib/printk.ts';
 import { format_gfp, gfp_migratetype } from './gfp.ts';
-import { page_memcg_check } from './memcontrol.ts';
+import { page_memcg_check } from './memcg_kmem.ts';
 import { read64, write64, type Zone } from './mmzone.ts';
 import { buddy_order, PageBuddy, PageReserved, page_index, page_zone_id, section_map } from './page.ts';
 import { format_page_flags } from './page_flags_text.ts';

@@ -40,7 +40,7 @@ import type { Kernel } from '../kernel.ts';
 import { trace_mm_page_free } from '../trace/events/kmem.ts';
 import { COMPOUND_PAGE_DTOR, clear_compound_tails, prep_compound_page } from './compound.ts';
 import { ALLOC_NO_WATERMARKS } from './internal.ts';
-import { __memcg_kmem_uncharge_page } from './memcontrol.ts';
+import { __memcg_kmem_uncharge_page } from './memcg_kmem.ts';
 import { VM_BUG_ON_PAGE } from './mmdebug.ts';
 import { no_struct_page, page_index, page_zone, pfn_valid, section_map } from './page.ts';
 import { find_unexpected, free_page_is_bad } from './page_check.ts';

@@ -11,7 +11,7 @@ import { PG_table } from '../include/page_flags.ts';
 import { PAGE_SHIFT, PAGE_SIZE, type pfn_t, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { mod_lruvec_kmem_state } from './memcontrol.ts';
+import { mod_lruvec_kmem_state } from './memcg_kmem.ts';
 import { alloc_pages_task } from './mempolicy.ts';
 import type { mm_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
