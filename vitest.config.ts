@@ -8,6 +8,6 @@ export default defineConfig({
     // By default one core is left alone.
     maxWorkers: '100%',
     globalSetup: 'test/support/build.ts',
-    testTimeout: process.env['PGDAT_SOAK'] === undefined ? 30_000 : 1_200_000,
+    testTimeout: process.env['PGDAT_SOAK'] === undefined ? 120_000 : 1_200_000,
   },
 });
