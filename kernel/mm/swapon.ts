@@ -5,7 +5,7 @@
 import { for_each_possible_cpu } from '../arch/x86/cpu.ts';
 import { PAGE_SECTORS_SHIFT, REQ_OP_READ, submit_bio_wait } from '../drivers/block/blk.ts';
 import { type gendisk, lookup_disk } from '../drivers/block/disk.ts';
-import { GFP_KERNEL } from '../include/gfp_types.ts';
+import { __GFP_HIGHMEM, __GFP_NOWARN, __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
 import {
   MAX_SWAP_BADPAGES,
   MAX_SWAPFILES,
@@ -26,9 +26,9 @@ import {
   ENOENT,
   ENOMEM,
   EPERM,
+  type gfp_t,
   PAGE_SHIFT,
   PAGE_SIZE,
-  type pfn_t,
   type phys_addr_t,
 } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -41,6 +41,7 @@ import { add_to_active_list, add_to_avail_list } from './swap_avail.ts';
 import { inc_cluster_info_page, list_free_clusters, swapfile_cluster } from './swap_cluster.ts';
 import { swap_clusters, swap_info_struct } from './swap_info.ts';
 import { enable_swap_slots_cache } from './swap_slots.ts';
+import { warn_alloc } from './warn_alloc.ts';
 
 const KIB_SHIFT = PAGE_SHIFT - 10;
 /** arch_max_swapfile_size(): 50 bits of a page table entry, on a CPU that L1TF does not reach. */
@@ -125,19 +126,33 @@ function setup_swap_map(k: Kernel, si: swap_info_struct, { last_page, badpages, 
   return 0;
 }
 
-/** What vmalloc and swap_cgroup_swapon() take for an area. */
-function* alloc_map_pages(k: Kernel, maxpages: number): Sleeping<pfn_t[] | null> {
-  const pages: pfn_t[] = [];
-  const wanted = Math.ceil(maxpages / PAGE_SIZE) + Math.ceil(maxpages / SC_PER_PAGE);
-  while (pages.length < wanted) {
-    const pfn = yield* alloc_pages_task(k, GFP_KERNEL, 0);
-    if (pfn < 0) {
-      for (const page of pages) __free_pages(k, page, 0);
-      return null;
-    }
-    pages.push(pfn);
+/** Takes so many pages for an area; release_area() gives them back. @returns 0 or -ENOMEM */
+function* take_pages(k: Kernel, si: swap_info_struct, count: number, gfp: gfp_t): Sleeping<number> {
+  for (let n = 0; n < count; n++) {
+    const pfn = yield* alloc_pages_task(k, gfp, 0);
+    if (pfn < 0) return -ENOMEM;
+    si.map_pages.push(pfn);
   }
-  return pages;
+  return 0;
+}
+
+/** vzalloc() of swap_map, a byte for each page. @returns 0 or -ENOMEM */
+function* alloc_swap_map(k: Kernel, si: swap_info_struct, maxpages: number): Sleeping<number> {
+  if (Math.floor(maxpages / PAGE_SIZE) > k.mm.totalram_pages) {
+    warn_alloc(k, GFP_KERNEL | __GFP_ZERO, null, `vmalloc error: size ${maxpages}, exceeds total pages`);
+    return -ENOMEM;
+  }
+  const gfp = GFP_KERNEL | __GFP_HIGHMEM | __GFP_NOWARN | __GFP_ZERO;
+  return yield* take_pages(k, si, Math.ceil(maxpages / PAGE_SIZE), gfp);
+}
+
+/** Room for the owner of each page. @returns 0 or -ENOMEM */
+function* swap_cgroup_swapon(k: Kernel, si: swap_info_struct, maxpages: number): Sleeping<number> {
+  const error = yield* take_pages(k, si, Math.ceil(maxpages / SC_PER_PAGE), GFP_KERNEL | __GFP_ZERO);
+  if (error === 0) return 0;
+  pr_info(k, "couldn't allocate enough memory for swap_cgroup");
+  pr_info(k, 'swap_cgroup can be disabled by swapaccount=0 boot option');
+  return error;
 }
 
 /** An area with the disk's kind of map. @returns 0 or -errno */
@@ -146,9 +161,8 @@ function* setup_area(k: Kernel, si: swap_info_struct, disk: gendisk, header: Hea
   si.highest_bit = header.maxpages - 1;
   si.cluster_next = 1;
   si.cluster_nr = 0;
-  const map_pages = yield* alloc_map_pages(k, header.maxpages);
-  if (map_pages === null) return -ENOMEM;
-  si.map_pages = map_pages;
+  const error = (yield* alloc_swap_map(k, si, header.maxpages)) || (yield* swap_cgroup_swapon(k, si, header.maxpages));
+  if (error !== 0) return error;
   si.swap_map = new Uint8Array(header.maxpages);
   if (disk.nonrot) {
     si.flags |= SWP_SOLIDSTATE;

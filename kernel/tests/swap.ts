@@ -9,7 +9,7 @@ import { VM_READ, VM_WRITE } from '../include/mm.ts';
 import { NR_FREE_PAGES, NR_SWAPCACHE, NR_WRITEBACK } from '../include/mmzone.ts';
 import { PG_dirty, PG_error, PG_locked, PG_reclaim, PG_uptodate, PG_writeback } from '../include/page_flags.ts';
 import { SWAP_FLAG_PREFER, SWAP_HAS_CACHE, swap_header } from '../include/swap.ts';
-import { EBUSY, EINVAL, EIO, ENOENT, PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import { EBUSY, EINVAL, EIO, ENOENT, ENOMEM, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PSWPIN, PSWPOUT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_ASSERT_TRUE, KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
@@ -64,6 +64,13 @@ import {
   swap_machine,
   write_header,
 } from './swap_area.ts';
+
+/** Those on CPUs' lists among them. */
+function free_pages(k: Kernel): number {
+  drain_all_pages(k, null);
+  vmstat_update(k);
+  return global_zone_page_state(k, NR_FREE_PAGES);
+}
 
 const last_line = (k: Kernel): string => k.log.records.at(-1)!.text;
 const node_state = (k: Kernel, item: number): number => {
@@ -235,6 +242,23 @@ export const swap_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'twice', on('/dev/vda'), -EBUSY);
       KUNIT_EXPECT_EQ(test, 'pages', k.swap.total_swap_pages, 1023);
     }),
+    KUNIT_CASE('areas_too_large_for_memory', (test) => {
+      const k = swap_machine(test, disks_of(2 ** 30, 2 ** 25));
+      const free = free_pages(k);
+      const since = k.log.records.length;
+      KUNIT_EXPECT_EQ(test, 'its map is larger than memory', add_area(k, '/dev/vda'), -ENOMEM);
+      const { text } = k.log.records[since]!;
+      const wanted = 'task: vmalloc error: size 1073741824, exceeds total pages, mode:0xdc0(GFP_KERNEL|__GFP_ZERO)';
+      KUNIT_EXPECT_EQ(test, 'log', text.split(', nodemask')[0], wanted);
+      KUNIT_EXPECT_EQ(test, 'no room for owners', add_area(k, '/dev/vdb'), -ENOMEM);
+      KUNIT_EXPECT_EQ(
+        test,
+        'log',
+        k.log.records.slice(-2).map((record) => record.text),
+        ["couldn't allocate enough memory for swap_cgroup", 'swap_cgroup can be disabled by swapaccount=0 boot option'],
+      );
+      KUNIT_EXPECT_EQ(test, 'pages', free_pages(k), free);
+    }),
     KUNIT_CASE('every_page_is_given_once', (test) => {
       for (const rotational of [false, true]) {
         const k = machine_with_area(test, 4000, { rotational });
@@ -380,18 +404,13 @@ export const swap_suite: Suite = {
     }),
     KUNIT_CASE('an_area_gives_its_memory_back', (test) => {
       const k = swap_machine(test, disks_of(10_000));
-      const free = (): number => {
-        drain_all_pages(k, null);
-        vmstat_update(k);
-        return global_zone_page_state(k, NR_FREE_PAGES);
-      };
       write_header(k, '/dev/vda', mkswap(10_000));
-      const before = free();
+      const before = free_pages(k);
       in_task(k, () => swapon(k, '/dev/vda', 0));
       // Three pages of map, five of who is charged.
-      KUNIT_EXPECT_EQ(test, 'taken', before - free(), 8);
+      KUNIT_EXPECT_EQ(test, 'taken', before - free_pages(k), 8);
       in_task(k, () => swapoff(k, '/dev/vda'));
-      KUNIT_EXPECT_EQ(test, 'free', free(), before);
+      KUNIT_EXPECT_EQ(test, 'free', free_pages(k), before);
     }),
     KUNIT_CASE('cache', (test) => {
       const k = machine_with_area(test, 1000);
