@@ -15,7 +15,7 @@ import { kthread_run } from '../sched/kthread.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
 import { io_schedule_timeout } from '../sched/timeout.ts';
-import { wait_event, wait_event_timeout, wake_up_all } from '../sched/wait.ts';
+import { wait_event_idle, wait_event_idle_timeout, wake_up_all } from '../sched/wait.ts';
 import { type ctl_table, failed, proc_dointvec_minmax, proc_handler_minmax, type sysctl_result } from '../sysctl.ts';
 import { trace_writeback_pages_written } from '../trace/events/writeback.ts';
 import type { address_space } from './filemap.ts';
@@ -95,8 +95,8 @@ function* until_flush(k: Kernel): Sleeping<void> {
   const { flusher_wait } = k.filemap;
   const interval = centisecs_to_jiffies(k.writeback.dirty_writeback_interval);
   const asked = (): boolean => k.filemap.flush_now;
-  if (interval === 0 || interval === Number.POSITIVE_INFINITY) yield* wait_event(k, flusher_wait, asked);
-  else yield* wait_event_timeout(k, flusher_wait, asked, interval);
+  if (interval === 0 || interval === Number.POSITIVE_INFINITY) yield* wait_event_idle(k, flusher_wait, asked);
+  else yield* wait_event_idle_timeout(k, flusher_wait, asked, interval);
 }
 
 /** Starts the flusher. */
@@ -104,7 +104,7 @@ export function flusher_init(k: Kernel): task_struct {
   const { filemap } = k;
   return kthread_run(k, 'kworker/u8:0', function* () {
     for (;;) {
-      yield* wait_event(k, filemap.flusher_wait, () => filemap.dirty.size > 0);
+      yield* wait_event_idle(k, filemap.flusher_wait, () => filemap.dirty.size > 0);
       yield* until_flush(k);
       const asked = filemap.flush_now;
       filemap.flush_now = false;

@@ -5,6 +5,7 @@
 
 import {
   MAX_SCHEDULE_TIMEOUT,
+  TASK_IDLE,
   TASK_INTERRUPTIBLE,
   TASK_KILLABLE,
   TASK_NORMAL,
@@ -146,12 +147,17 @@ export function* wait_event(k: Kernel, head: wait_queue_head, condition: () => b
   yield* wait(k, head, TASK_UNINTERRUPTIBLE, false, MAX_SCHEDULE_TIMEOUT, condition);
 }
 
-export const wait_event_timeout = (
+/** For those who have nothing to do until then: nobody waits for them, and nobody is told that they hang. */
+export function* wait_event_idle(k: Kernel, head: wait_queue_head, condition: () => boolean): Sleeping<void> {
+  yield* wait(k, head, TASK_IDLE, false, MAX_SCHEDULE_TIMEOUT, condition);
+}
+
+export const wait_event_idle_timeout = (
   k: Kernel,
   head: wait_queue_head,
   condition: () => boolean,
   timeout: number,
-): Sleeping<number> => wait(k, head, TASK_UNINTERRUPTIBLE, false, timeout, condition);
+): Sleeping<number> => wait(k, head, TASK_IDLE, false, timeout, condition);
 
 export const wait_event_interruptible_timeout = (
   k: Kernel,

@@ -34,8 +34,8 @@ import {
   prepare_to_wait,
   prepare_to_wait_exclusive,
   wait_event,
+  wait_event_idle_timeout,
   wait_event_killable,
-  wait_event_timeout,
   wait_queue_head,
   waitqueue_active,
   wake_up,
@@ -294,7 +294,7 @@ export const sched_suite: Suite = {
       const head = new wait_queue_head();
       const x = new completion();
       kthread_run(k, 'queue', function* () {
-        said.push(`queue ${yield* wait_event_timeout(k, head, () => false, 10)}`);
+        said.push(`queue ${yield* wait_event_idle_timeout(k, head, () => false, 10)}`);
       });
       kthread_run(k, 'completion', function* () {
         said.push(`completion ${yield* wait_for_completion_timeout(k, x, 5)}`);

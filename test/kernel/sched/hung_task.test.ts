@@ -8,6 +8,7 @@ import {
   TASK_UNINTERRUPTIBLE,
 } from '../../../kernel/include/sched.ts';
 import type { Kernel } from '../../../kernel/kernel.ts';
+import { flusher_init } from '../../../kernel/mm/balance_dirty.ts';
 import { schedule, set_current_state } from '../../../kernel/sched/core.ts';
 import { user_mode_thread } from '../../../kernel/sched/fork.ts';
 import { hung_task_init, sched_show_task } from '../../../kernel/sched/hung_task.ts';
@@ -55,6 +56,16 @@ describe('khungtaskd', () => {
 
   test('not of those that sleep lightly, are idle, can be killed, or wake once in a while', () => {
     const { k, news } = machine({ light: TASK_INTERRUPTIBLE, idle: TASK_IDLE, killable: TASK_KILLABLE });
+    user_mode_thread(k, 'busy', function* () {
+      for (let n = 0; n < 20; n++) yield* msleep(k, 50_000);
+    });
+    run(k, seconds(500));
+    expect(news()).toEqual([]);
+  });
+
+  test('not of a flusher that has nothing to write', () => {
+    const { k, news } = machine({});
+    flusher_init(k);
     user_mode_thread(k, 'busy', function* () {
       for (let n = 0; n < 20; n++) yield* msleep(k, 50_000);
     });
