@@ -7,28 +7,22 @@ import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/
 import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
-import { explain_text } from '../kernel/trace/explain_text.ts';
+import { parseTimes, type Seen, secondsText, seenData, seenText } from './at_option.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
+import { type BootPlan, begin, explainAt, goOn } from './boot_run.ts';
 import { filesText, parseCats, readFiles } from './cat_option.ts';
-import { makeCgroups, parseCgroups } from './cgroup_option.ts';
+import { parseCgroups } from './cgroup_option.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
 import { configSwitches, parseConfigOption } from './config_option.ts';
-import { type Explanation, explainAll, explainRequest, explanationData, requestNotes } from './explain.ts';
+import { explainRequest, explanationData, explanationsText, requestNotes } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
-import { bootLab, type Lab, LabError } from './lab.ts';
+import { type Lab, LabError } from './lab.ts';
 import { nearestName } from './near.ts';
 import { nameLines } from './options.ts';
 import { userPath } from './path.ts';
-import { parseSwapOption, prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
-import { parseSysctls, setSysctls, sysctlNames } from './sysctl_option.ts';
-import {
-  parseSeed,
-  parseWorkloads,
-  runWorkloads,
-  workloadDisk,
-  workloadDisks,
-  workloadList,
-} from './workload_option.ts';
+import { parseSwapOption, type SwapSpec } from './swap_option.ts';
+import { parseSysctls, sysctlNames } from './sysctl_option.ts';
+import { parseSeed, parseWorkloads, workloadDisk, workloadList } from './workload_option.ts';
 
 export const bootCommand: Command = {
   spec: {
@@ -93,6 +87,13 @@ export const bootCommand: Command = {
         repeatable: true,
       },
       {
+        name: '--at',
+        value: 'TIME',
+        choices: [],
+        help: 'show the files of --cat, and what --explain would come to, at that point of the workloads too, such as 2s or 150ms',
+        repeatable: true,
+      },
+      {
         name: '--seed',
         value: 'N',
         choices: [],
@@ -127,52 +128,37 @@ export const bootCommand: Command = {
     ],
   },
   run(values, rest, output, lists) {
-    const sysctls = parseSysctls(lists.get('--sysctl') ?? []);
-    const requests = (lists.get('--explain') ?? []).map(explainRequest);
-    const swap = swapOf(lists.get('--swap') ?? []);
-    const named = lists.get('--workload') ?? [];
-    if (named.includes('list')) {
+    if (lists.get('--workload')?.includes('list')) {
       output.out(workloadList());
       return EXIT_OK;
     }
-    const cgroups = parseCgroups(lists.get('--cgroup') ?? []);
-    const chosen = parseWorkloads(named, cgroups);
-    const config = parseConfigOption(values.get('--config') ?? 'debian');
-    const paths = parseCats(lists.get('--cat') ?? [], {
-      config,
-      cgroups: [...cgroups.map(({ path }) => path), ...chosen.flatMap((workload) => workload.cgroups ?? [])],
-    });
-    const seed = parseSeed(values.get('--seed'));
-    const machine = machineOf(values.get('--machine') ?? null, rest, output);
-    const problem = hostMemoryProblem(machine, values.get('-append') ?? '', hostMemory());
-    if (problem !== null) throw new LabError(problem);
-    const fileDisk = workloadDisk(chosen, seed, machine.layout.ram);
-    if (fileDisk !== null && swap.length === MAX_DISKS)
-      throw new UsageError(['--workload: no disk is left for its files']);
+    const { plan, paths, times } = wishesOf(values, rest, output, lists);
+    const { requests } = plan;
     const json = values.has('--json');
+    const tell = (text: string): void => {
+      if (!json && text !== '') output.out(`\n${text}`);
+    };
+    const answers = new Map(requests.length === 0 ? [] : times.map((at_ns) => [at_ns, explainAt(plan, at_ns)]));
     // A PC's serial line ends its lines with CR LF.
-    const onSerial = json ? {} : { onSerial: (text: string) => output.out(text.replaceAll('\r', '')) };
-    const lab = bootLab({
-      machine,
-      kernel: config,
-      cmdline: values.get('-append') ?? '',
-      firmware: (values.get('--firmware') ?? 'bios') as FirmwareMode,
-      disks: workloadDisks(chosen, [...swap.map(({ disk }) => disk), ...(fileDisk === null ? [] : [fileDisk])]),
-      onFirmwareDone: ({ disks }) => disks.slice(0, swap.length).forEach(prepareSwap),
-      ...onSerial,
-    });
+    const begun = begin(plan, json ? undefined : (text) => output.out(text.replaceAll('\r', '')));
+    const { lab, asked } = begun;
     const { kernel, stopped } = lab;
-    const times = values.has('--times') ? timesOf(lab) : null;
-    const problems =
-      stopped === null
-        ? [...switchSwapOn(kernel, swap), ...setSysctls(kernel, sysctls), ...makeCgroups(kernel, cgroups)]
-        : [];
-    const asked = stopped === null ? explainAll(kernel, requests) : null;
+    const stages = values.has('--times') ? timesOf(lab) : null;
+    const problems = [...begun.problems];
     const explanations = asked?.explanations ?? [];
+    tell(explanationsText(explanations));
+    const seen: Seen[] = [];
+    const looks = times.map((at_ns) => ({
+      at_ns,
+      look: () => {
+        const files = readFiles(kernel, paths, problems, ` after ${secondsText(at_ns)} s`);
+        seen.push({ at_ns, files, explanations: answers.get(at_ns) ?? [] });
+        tell(seenText(seen.at(-1)!));
+      },
+    }));
     // Requests and workloads may be the end of the kernel too: what came before is told, files are no longer to be had.
-    const over = stopped ?? asked?.ended ?? null;
-    const pressure = over === null && chosen.length > 0 ? runWorkloads(kernel, chosen, seed, fileDisk !== null) : null;
-    const end = over ?? pressure?.stopped ?? null;
+    const pressure = goOn(plan, begun, looks);
+    const end = begun.over ?? pressure?.stopped ?? null;
     problems.push(...(pressure?.problems ?? []));
     const files = end === null ? readFiles(kernel, paths, problems) : new Map<string, string>();
     if (json) {
@@ -181,16 +167,20 @@ export const bootCommand: Command = {
       const more = {
         ...(paths.length > 0 ? { files: Object.fromEntries(files) } : {}),
         ...(explanations.length > 0 ? { explained: explanations.map(explanationData) } : {}),
+        ...(times.length > 0 ? { looks: seen.map(seenData) } : {}),
         ...(pressure === null ? {} : { workload: pressure.data }),
-        ...(times === null ? {} : { times }),
+        ...(stages === null ? {} : { times: stages }),
       };
       output.out(`${JSON.stringify({ panic, ...result, ...more }, null, 1)}\n`);
     } else {
-      const parts = [explanationsText(explanations), pressure?.text ?? '', filesText(files)];
+      tell(pressure?.text ?? '');
+      tell(filesText(files));
       // Where nothing else was asked for.
-      if (end === null && paths.length + explanations.length + chosen.length === 0) parts.push(bootSummary(kernel));
-      for (const part of parts) if (part !== '') output.out(`\n${part}`);
-      if (times !== null) output.err(timesText(times));
+      if (end === null && paths.length + explanations.length + plan.workloads.length === 0) tell(bootSummary(kernel));
+      if (stages !== null) output.err(timesText(stages));
+    }
+    for (const at_ns of times.slice(seen.length)) {
+      output.err(`pgdat: warning: --at ${secondsText(at_ns)} s: the workloads were over before that\n`);
     }
     for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
@@ -203,8 +193,44 @@ export const bootCommand: Command = {
   },
 };
 
-const explanationsText = (explanations: readonly Explanation[]): string =>
-  explanations.map(({ steps }) => explain_text(steps)).join('\n');
+interface Wishes {
+  readonly plan: BootPlan;
+  /** Files to show. */
+  readonly paths: readonly string[];
+  /** When, besides at the end. */
+  readonly times: readonly number[];
+}
+
+/** @throws UsageError, LabError */
+function wishesOf(...[values, rest, output, lists]: Parameters<Command['run']>): Wishes {
+  const all = (name: string): readonly string[] => lists.get(name) ?? [];
+  const sysctls = parseSysctls(all('--sysctl'));
+  const requests = all('--explain').map(explainRequest);
+  const swap = swapOf(all('--swap'));
+  const cgroups = parseCgroups(all('--cgroup'));
+  const workloads = parseWorkloads(all('--workload'), cgroups);
+  const config = parseConfigOption(values.get('--config') ?? 'debian');
+  const paths = parseCats(all('--cat'), {
+    config,
+    cgroups: [...cgroups.map(({ path }) => path), ...workloads.flatMap((workload) => workload.cgroups ?? [])],
+  });
+  const times = parseTimes(all('--at'));
+  if (times.length > 0 && workloads.length === 0)
+    throw new UsageError(['--at: without a --workload nothing goes on after the boot']);
+  if (times.length > 0 && paths.length + requests.length === 0)
+    throw new UsageError(['--at: what to show is missing, --cat FILE or --explain REQUEST']);
+  const seed = parseSeed(values.get('--seed'));
+  const machine = machineOf(values.get('--machine') ?? null, rest, output);
+  const cmdline = values.get('-append') ?? '';
+  const problem = hostMemoryProblem(machine, cmdline, hostMemory());
+  if (problem !== null) throw new LabError(problem);
+  const fileDisk = workloadDisk(workloads, seed, machine.layout.ram);
+  if (fileDisk !== null && swap.length === MAX_DISKS)
+    throw new UsageError(['--workload: no disk is left for its files']);
+  const firmware = (values.get('--firmware') ?? 'bios') as FirmwareMode;
+  const plan = { machine, config, cmdline, firmware, swap, sysctls, cgroups, requests, workloads, fileDisk, seed };
+  return { plan, paths, times };
+}
 
 function swapOf(texts: readonly string[]): SwapSpec[] {
   if (texts.length > MAX_DISKS) throw new UsageError([`--swap: a machine has at most ${MAX_DISKS} disks`]);

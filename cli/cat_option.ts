@@ -61,12 +61,15 @@ function nearFile(path: string, cgroups: readonly string[]): string | null {
   return nearestName(path.startsWith(PROC) ? path.slice(PROC.length) : path, files);
 }
 
-/** @param problems what is not there is told here, a line each */
-export function readFiles(k: Kernel, paths: readonly string[], problems: string[]): Map<string, string> {
+/**
+ * @param problems what is not there is told here, a line each
+ * @param when put behind those
+ */
+export function readFiles(k: Kernel, paths: readonly string[], problems: string[], when = ''): Map<string, string> {
   const files = new Map<string, string>();
   for (const path of paths) {
     const text = read_file(k, path);
-    if (text === null) problems.push(`--cat ${path}: No such file or directory`);
+    if (text === null) problems.push(`--cat ${path}: No such file or directory${when}`);
     else files.set(path, text);
   }
   return files;

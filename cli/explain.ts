@@ -1,14 +1,18 @@
 // `--explain FLAGS,order=N,node=N`: one request to a kernel that has booted, with every step that it took.
 
 import { migratetype_names, zone_names } from '../kernel/include/mmzone.ts';
+import type { gfp_t, nid_t, pfn_t } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
-import { for_each_node_mask } from '../kernel/lib/nodemask.ts';
+import { for_each_node_mask, nodemask_of_node } from '../kernel/lib/nodemask.ts';
 import { format_gfp } from '../kernel/mm/gfp.ts';
-import { __alloc_pages } from '../kernel/mm/page_alloc.ts';
+import { __alloc_pages, alloc_pages_sleeping } from '../kernel/mm/page_alloc.ts';
+import { user_mode_thread } from '../kernel/sched/fork.ts';
+import { run } from '../kernel/sched/run.ts';
+import type { Sleeping } from '../kernel/sched/sleeping.ts';
 import { explained } from '../kernel/trace/explain.ts';
 import type { Step } from '../kernel/trace/explain_step.ts';
-import { alloc_flags_text, mark_names } from '../kernel/trace/explain_text.ts';
+import { alloc_flags_text, explain_text, mark_names } from '../kernel/trace/explain_text.ts';
 import { UsageError } from './command.ts';
 import { nearestName } from './near.ts';
 import { CaseError } from './oracle/fields.ts';
@@ -20,7 +24,7 @@ export const requestNotes = [
   'CPU 0 asks. Pages that a request is given stay with it: those after it find them gone.',
 ];
 
-interface Request {
+export interface Request {
   readonly text: string;
   readonly gfp: number;
   readonly order: number;
@@ -61,7 +65,7 @@ function hint(flags: string): string {
   return near === null ? '' : ` (did you mean ${near}?)`;
 }
 
-interface Explained {
+export interface Explained {
   readonly explanations: readonly Explanation[];
   /** The kernel's end, if a request was it: those after it are not made. */
   readonly ended: KernelPanic | KernelBug | null;
@@ -79,11 +83,24 @@ export function explainAll(k: Kernel, requests: readonly Request[]): Explained {
       problems.push(`--explain ${text}: there is no node ${node}, the nodes are ${nodes.join(', ')}`);
       continue;
     }
-    const { steps, stopped } = explained(k, () => __alloc_pages(k, gfp, order, node));
+    const { steps, stopped } = explained(k, () => make(k, gfp, order, node));
     explanations.push({ request: text, steps });
     if (stopped !== null) return { explanations, ended: stopped, problems };
   }
   return { explanations, ended: null, problems };
+}
+
+/** Where there is a workload, as a task beside its own: it may have to wait for its pages. Else nothing ever changes. */
+function make(k: Kernel, gfp: gfp_t, order: number, node: nid_t): pfn_t {
+  if (k.page_alloc.reclaim === null) return __alloc_pages(k, gfp, order, node);
+  let pfn = -1;
+  const body = function* (): Sleeping<void> {
+    pfn = yield* alloc_pages_sleeping(k, gfp, order, node);
+  };
+  const task = user_mode_thread(k, 'explain', body, { cpus: nodemask_of_node(0) });
+  k.trace.asking = task;
+  run(k, { until: () => !k.sched.tasks.has(task) });
+  return pfn;
 }
 
 const orNull = (value: number): number | null => (value < 0 ? null : value);
@@ -106,6 +123,9 @@ const views: Readonly<Record<string, (value: never) => unknown>> = {
   found: orNull,
   largest: orNull,
 };
+
+export const explanationsText = (explanations: readonly Explanation[]): string =>
+  explanations.map(({ steps }) => explain_text(steps)).join('\n');
 
 /** Steps for --json: zones, migratetypes, marks and flags by name, null for what is not there. */
 export const explanationData = ({ request, steps }: Explanation): object => ({

@@ -7,7 +7,7 @@ import { UsageError } from './command.ts';
 import { errnoText } from './errno_text.ts';
 import { nearestName } from './near.ts';
 
-interface Sysctl {
+export interface Sysctl {
   /** As given, to name it by. */
   readonly setting: string;
   readonly path: string;

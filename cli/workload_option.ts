@@ -7,7 +7,7 @@ import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
 import { pressure_chart } from '../kernel/workloads/chart.ts';
 import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
-import { disk_pages, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
+import { disk_pages, type Look, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
 import { type CgroupSpec, cgroupsData, cgroupsText, workloadIn } from './cgroup_option.ts';
 import { UsageError } from './command.ts';
 import { nearestName } from './near.ts';
@@ -72,8 +72,14 @@ export const workloadDisks = (chosen: readonly Workload[], disks: readonly DiskS
   disks.map((disk) => (chosen.length === 0 ? disk : { ...disk, packing: contents_packing }));
 
 /** @param disk whether the last of the machine's disks is workloadDisk() */
-export function runWorkloads(k: Kernel, chosen: readonly Workload[], seed: number, disk: boolean): Pressure {
-  const result = run_workloads(k, chosen, seed, disk ? k.block.disks[k.block.disks.length - 1]! : null);
+export function runWorkloads(
+  k: Kernel,
+  chosen: readonly Workload[],
+  seed: number,
+  disk: boolean,
+  looks: readonly Look[],
+): Pressure {
+  const result = run_workloads(k, chosen, seed, disk ? k.block.disks[k.block.disks.length - 1]! : null, looks);
   const problems = problemsOf(result).map((problem) => `--workload: ${problem}`);
   const { stopped } = result;
   return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems, stopped };

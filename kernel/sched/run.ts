@@ -42,9 +42,11 @@ export interface RunOptions {
   readonly until?: () => boolean;
   /** In virtual time. */
   readonly for_ns?: number;
+  /** Told before each step what time it is. Changes nothing. */
+  readonly watch?: ((now_ns: number) => void) | null;
 }
 
-export function run(k: Kernel, { until, for_ns = Number.POSITIVE_INFINITY }: RunOptions): RunResult {
+export function run(k: Kernel, { until, for_ns = Number.POSITIVE_INFINITY, watch = null }: RunOptions): RunResult {
   const { sched } = k;
   if (sched.running !== null) throw new KernelBug('kernel BUG: run() in a task');
   const { current } = k;
@@ -63,6 +65,7 @@ export function run(k: Kernel, { until, for_ns = Number.POSITIVE_INFINITY }: Run
       if (now >= end && end !== Number.POSITIVE_INFINITY) sched.now = end;
       if (now === Number.POSITIVE_INFINITY) return 'idle';
       if (now >= end) return 'done';
+      watch?.(now);
       if (now >= sched.watchdog_at && watchdog(k, now)) return 'watchdog';
       if (event !== undefined && event.time_ns <= clock) fire(k, event);
       else if (queue !== null) run_cpu(k, queue, event?.time_ns ?? Number.POSITIVE_INFINITY);

@@ -3,6 +3,7 @@
 
 import { node_distance } from '../arch/x86/numa_distance.ts';
 import { MAX_ORDER, WMARK_MIN } from '../include/mmzone.ts';
+import { PF_MEMALLOC } from '../include/sched.ts';
 import { KEY_EXPLAIN } from '../include/static_keys.ts';
 import type { gfp_t, nid_t, pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -18,12 +19,19 @@ import {
   zone_free_cma_pages,
   zone_free_pages,
 } from '../mm/watermark_check.ts';
+import { in_task } from '../sched/preempt.ts';
 import type { GiveUp, Helper, InZone, Mark, Skip, Step } from './explain_step.ts';
 
 export const explaining = (k: Kernel): boolean => (k.page_alloc.static_keys & KEY_EXPLAIN) !== 0;
 
 export function explain(k: Kernel, step: Step): void {
-  k.trace.steps.push(step);
+  if (is_asked(k)) k.trace.steps.push(step);
+}
+
+/** Neither a request of another task meanwhile, or of an interrupt, nor one that is made to free memory for the first. */
+function is_asked(k: Kernel): boolean {
+  const { asking } = k.trace;
+  return asking === null || (asking === k.current && in_task(k) && (asking.flags & PF_MEMALLOC) === 0);
 }
 
 export interface Explained {
@@ -43,11 +51,12 @@ export function explained(k: Kernel, request: () => pfn_t): Explained {
     return { result: request(), steps, stopped: null };
   } catch (error) {
     if (!(error instanceof KernelPanic || error instanceof KernelBug)) throw error;
-    explain(k, { code: 'stopped', message: error.message });
+    steps.push({ code: 'stopped', message: error.message });
     return { result: -1, steps, stopped: error };
   } finally {
     k.page_alloc.static_keys &= ~KEY_EXPLAIN;
     k.trace.steps = [];
+    k.trace.asking = null;
   }
 }
 

@@ -1,5 +1,6 @@
 // What tracing keeps (Linux: kernel/trace/trace.c global_trace).
 
+import type { task_struct } from '../sched/task.ts';
 import { NR_TRACE_EVENTS } from './event.ts';
 import type { Step } from './explain_step.ts';
 import type { RingBuffer } from './ring_buffer.ts';
@@ -19,6 +20,8 @@ export class TraceState {
   buffer: RingBuffer | null = null;
   /** Of the requests that are explained. */
   steps: Step[] = [];
+  /** Whose requests those are; null: everybody's. */
+  asking: task_struct | null = null;
   /** Names of tasks by pid, as of their last event. */
   readonly saved_cmdlines = new Map<number, string>();
   /** Names of functions by what stands for their address in records. */

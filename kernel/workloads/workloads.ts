@@ -24,6 +24,14 @@ import { WorkloadRun } from './workload_run.ts';
 
 export const workloads: readonly Workload[] = [fill, stream, fragment, forkbomb, hog, atomic, hugepage, groups];
 
+/** A look at a run from outside. */
+export interface Look {
+  /** Since the first task's start. */
+  readonly at_ns: number;
+  /** Called when all that comes before is done. Changes nothing that the run depends on. */
+  readonly look: () => void;
+}
+
 export interface WorkloadResult {
   readonly work: WorkloadRun;
   readonly sampler: Sampler;
@@ -54,12 +62,14 @@ export const disk_pages = (chosen: readonly Workload[], ram_pages: number): numb
 /**
  * Starts all of them together, from a task that is in place of a shell, and waits until every task has ended.
  * @param disk for files: disk_contents() is what it holds
+ * @param looks by time; those that are due after the end are not made
  */
 export function run_workloads(
   k: Kernel,
   chosen: readonly Workload[],
   seed: number,
   disk: gendisk | null,
+  looks: readonly Look[] = [],
 ): WorkloadResult {
   start_reclaim(k);
   const work = new WorkloadRun(k, seed, disk);
@@ -72,11 +82,12 @@ export function run_workloads(
     started = true;
   });
   const finished = (): boolean => started && work.nr_running === 0;
+  const watch = watcher(looks, sampler.start_ns);
   const live = (): RunResult => {
     let how: RunResult = 'done';
     for (let gap = FIRST_AUDIT_NS; how === 'done' && !finished() && problems.length === 0; gap *= 2) {
       const due = k.sched.latest + gap;
-      how = run(k, { until: () => k.sched.latest >= due || finished() });
+      how = run(k, { until: () => k.sched.latest >= due || finished(), watch });
       problems.push(...audit.look(work.blocks.values(), false));
     }
     return how;
@@ -92,6 +103,14 @@ export function run_workloads(
   }
   const ended = finished() ? 'finished' : how === 'watchdog' ? how : how === 'idle' ? 'deadlock' : 'damaged';
   return { work, sampler, audit, problems, ended, stopped, time_ns };
+}
+
+function watcher(looks: readonly Look[], start_ns: number): ((now_ns: number) => void) | null {
+  let next = 0;
+  if (looks.length === 0) return null;
+  return (now_ns) => {
+    while (next < looks.length && now_ns >= start_ns + looks[next]!.at_ns) looks[next++]!.look();
+  };
 }
 
 function untilStopped(live: () => RunResult): { how: RunResult; stopped: WorkloadResult['stopped'] } {

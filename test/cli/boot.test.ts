@@ -96,7 +96,7 @@ describe('--json', () => {
     const described = heads.flatMap((line) => [...line.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name));
     const { out } = await boot(
       ...['--json', '-m', '128M', '--swap', '64M', '--times', '--cat', '/proc/buddyinfo'],
-      ...['--explain', 'GFP_KERNEL', '--workload', 'hog'],
+      ...['--explain', 'GFP_KERNEL', '--workload', 'hog', '--at', '0s'],
     );
     expect(Object.keys(JSON.parse(out)).sort()).toEqual(described.sort());
   });
