@@ -20,9 +20,10 @@ import type { pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { folio_set, folio_test } from './folio.ts';
 import { __mod_lruvec_state, folio_lruvec, type Lruvec, lruvec_tree_size, mem_cgroup_lruvec } from './lruvec.ts';
+import { folio_memcg } from './memcg_folio.ts';
 import { mem_cgroup_from_id, mem_cgroup_get_nr_swap_pages } from './memcg_swap.ts';
 import type { mem_cgroup } from './memcontrol.ts';
-import { page_to_nid } from './page.ts';
+import { page_index, page_to_nid, section_map } from './page.ts';
 import { lru_note_cost_folio } from './swap.ts';
 
 const TIMESTAMP_BITS = 26;
@@ -72,14 +73,16 @@ export function workingset_refault(k: Kernel, pfn: pfn_t, shadow: number): void 
   const range = EVICTION_RANGE * bucket;
   // Until then so many pages have been reclaimed or activated as an inactive list longer by that would have kept it.
   const refault_distance = (((eviction_lruvec.nonresident_age - evicted_at * bucket) % range) + range) % range;
-  const lruvec = folio_lruvec(k, pfn);
+  // Whose the page is now counts it, on the node that it went from.
+  const memcg = folio_memcg(k, section_map(k.mm, pfn), page_index(pfn));
+  const lruvec = mem_cgroup_lruvec(k, memcg, eviction_lruvec.pgdat);
   const count = (item: number): void => __mod_lruvec_state(k, lruvec, item + file, 1);
   count(WORKINGSET_REFAULT_BASE);
 
   const pages = (lru: number): number => lruvec_tree_size(k, eviction_lruvec, lru);
   let workingset_size = pages(LRU_ACTIVE_FILE);
   if (file === 0) workingset_size += pages(LRU_INACTIVE_FILE);
-  if (mem_cgroup_get_nr_swap_pages(k, eviction_memcg) > 0) {
+  if (mem_cgroup_get_nr_swap_pages(k, memcg) > 0) {
     workingset_size += pages(LRU_ACTIVE_ANON);
     if (file === 1) workingset_size += pages(LRU_INACTIVE_ANON);
   }

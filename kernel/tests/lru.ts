@@ -247,5 +247,14 @@ export const lru_suite: Suite = {
         KUNIT_EXPECT_EQ(test, 'pages that stayed', size(k, LRU_ACTIVE_FILE), pages.length);
       },
     ),
+    // Wherever the new page is: it was there that the old one could not stay.
+    KUNIT_CASE('refault_on_another_node', (test) => {
+      const k = running(test, nodes_of(2, 32));
+      const shadow = workingset_eviction(k, __alloc_pages(k, GFP_HIGHUSER_MOVABLE, 0, 1), null);
+      workingset_refault(k, __alloc_pages(k, GFP_HIGHUSER_MOVABLE, 0, 0), shadow);
+      vmstat_update(k);
+      const counted_on = k.node_data.map((pgdat) => pgdat.vm_stat(WORKINGSET_REFAULT_BASE + 1));
+      KUNIT_EXPECT_EQ(test, 'refaults by node', counted_on, [0, 1]);
+    }),
   ],
 };

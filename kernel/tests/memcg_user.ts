@@ -12,6 +12,7 @@ import {
   NR_ANON_MAPPED,
   NR_FILE_DIRTY,
   NR_FILE_PAGES,
+  WORKINGSET_ACTIVATE_BASE,
   WORKINGSET_REFAULT_BASE,
 } from '../include/mmzone.ts';
 import { SIGKILL } from '../include/sched.ts';
@@ -19,7 +20,7 @@ import { EAGAIN, EBUSY, EINVAL, NUMA_NO_NODE, PAGE_SIZE, type pfn_t } from '../i
 import { PGFAULT, PGSCAN_DIRECT, PGSTEAL_DIRECT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_CASE_PARAM, KUNIT_EXPECT_EQ, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
-import type { file } from '../mm/filemap.ts';
+import { type file, filemap_get_folio } from '../mm/filemap.ts';
 import { filemap_read, generic_perform_write, openFile } from '../mm/filemap_io.ts';
 import { fork_process } from '../mm/fork_mm.ts';
 import { folio_isolate_lru } from '../mm/isolate_lru.ts';
@@ -30,10 +31,11 @@ import { type mem_cgroup, mem_cgroup_attach, mem_cgroup_remove } from '../mm/mem
 import { AllocatedTarget, count_isolated, migrate_pages } from '../mm/migrate.ts';
 import { page_index, section_map } from '../mm/page.ts';
 import { memcg_dirty_limits } from '../mm/page_writeback.ts';
-import { lru_add_drain_all } from '../mm/swap.ts';
+import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
 import { disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock } from '../mm/swap_slots.ts';
 import { swapoff } from '../mm/swapoff.ts';
 import { user_access } from '../mm/uaccess.ts';
+import { workingset_eviction, workingset_refault } from '../mm/workingset.ts';
 import { jiffies } from '../sched/clock.ts';
 import { run } from '../sched/run.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
@@ -315,6 +317,30 @@ export const memcg_user_suite: Suite = {
       worker.write(64, 65);
       KUNIT_EXPECT_EQ(test, 'a new one', whose(k, worker.pfn(64)), 'b');
     }),
+    // Its anonymous pages count as room for a page of a file only where they could be swapped out.
+    KUNIT_CASE_PARAM(
+      'refault_beside_anonymous_pages',
+      [
+        { desc: 'with swap', swap: 1000, activated: 1 },
+        { desc: 'without', swap: 0, activated: 0 },
+      ],
+      (test, { swap, activated }) => {
+        const k = memcg_machine(test, 2000);
+        const a = group(k, 'a', { 'memory.swap.max': swap });
+        const worker = new Worker(k, 'worker', a);
+        worker.write(0, 64);
+        lru_add_drain_all(k);
+        const f = open(k, 1);
+        worker.do(() => read_all(k, f));
+        const pfn = filemap_get_folio(k, f.f_inode.i_mapping, 0);
+        const shadow = workingset_eviction(k, pfn, null);
+        for (let n = 0; n < 16; n++) workingset_eviction(k, pfn, null);
+        workingset_refault(k, pfn, shadow);
+        KUNIT_EXPECT_EQ(test, 'refaults', stat(a, WORKINGSET_REFAULT_BASE + 1), 1);
+        KUNIT_EXPECT_EQ(test, 'activated', stat(a, WORKINGSET_ACTIVATE_BASE + 1), activated);
+        folio_put(k, pfn);
+      },
+    ),
     KUNIT_CASE('swapoff', (test) => {
       const k = memcg_machine(test, 2000);
       const a = group(k, 'a', { 'memory.max': 100 });
