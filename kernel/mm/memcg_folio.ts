@@ -9,7 +9,7 @@ import { KEY_MEMCG_KMEM } from '../include/static_keys.ts';
 import { type gfp_t, PAGE_OFFSET_HI, PAGE_SHIFT, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
-import { try_charge_memcg } from './memcg_charge.ts';
+import { mem_cgroup_is_descendant, try_charge_memcg } from './memcg_charge.ts';
 import { lookup_swap_cgroup } from './memcg_swap.ts';
 import { active_memcg, type mem_cgroup, mem_cgroup_from_task, mem_cgroup_put } from './memcontrol.ts';
 import type { mm_struct } from './mm_struct.ts';
@@ -25,6 +25,10 @@ export function mem_cgroup_from_mm(k: Kernel, mm: mm_struct): mem_cgroup {
   const owner = mm.owner ?? (k.current.mm === mm ? k.current : null);
   return owner === null ? k.memcg.root_mem_cgroup : mem_cgroup_from_task(k, owner);
 }
+
+/** Whether an address space is of the cgroup, or of one below it. */
+export const mm_match_cgroup = (k: Kernel, mm: mm_struct, memcg: mem_cgroup): boolean =>
+  mem_cgroup_is_descendant(mem_cgroup_from_mm(k, mm), memcg);
 
 /** get_mem_cgroup_from_mm(). @param mm null: whoever set_active_memcg() names, or the running task's */
 function get_mem_cgroup_from_mm(k: Kernel, mm: mm_struct | null): mem_cgroup {

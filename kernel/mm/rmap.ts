@@ -24,7 +24,7 @@ import {
   PG_REFCOUNT,
 } from '../include/mm_types.ts';
 import { NR_ANON_MAPPED, NR_FILE_MAPPED } from '../include/mmzone.ts';
-import { PG_anon_exclusive, PG_dirty, PG_swapbacked, PG_swapcache } from '../include/page_flags.ts';
+import { PG_anon_exclusive, PG_dirty, PG_locked, PG_swapbacked, PG_swapcache } from '../include/page_flags.ts';
 import { _PAGE_SWP_EXCLUSIVE } from '../include/swap.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -33,6 +33,8 @@ import { ANON_VMA_HI, ANON_VMA_SHIFT, type anon_vma, PAGE_MAPPING_ANON } from '.
 import { folio_index, folio_mark_dirty, page_file_mapping } from './filemap.ts';
 import { type area_tree, interval_tree_first, interval_tree_next } from './interval_tree.ts';
 import { mod_lruvec_folio_state } from './lruvec.ts';
+import { mm_match_cgroup } from './memcg_folio.ts';
+import type { mem_cgroup } from './memcontrol.ts';
 import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
@@ -153,44 +155,48 @@ export function page_vma_mapped(k: Kernel, vma: vm_area_struct, m: Int32Array, i
   return pte_present(lo) && pte_pfn(lo, words[at + 1]!) === pfn ? at : -1;
 }
 
+/** Whether the page was touched through an entry since that was last asked. */
+function test_and_clear_young(words: Int32Array, at: number): boolean {
+  const lo = words[at]!;
+  words[at] = lo & ~PTE_ACCESSED;
+  return (lo & PTE_ACCESSED) !== 0;
+}
+
 /**
  * In how many areas the page was touched since it was last asked, by the accessed bits, which are cleared. k.rmap.vm_flags
  * is what those areas are.
  *
- * Context: who asks holds the page, and has locked it if it is of a file.
+ * Context: who asks holds the page.
+ * @param is_locked he has locked it, too; else a page of a file that another has locked counts as touched
+ * @param memcg only what its tasks did counts; null: anybody
  */
-export function folio_referenced(k: Kernel, pfn: pfn_t): number {
+export function folio_referenced(k: Kernel, pfn: pfn_t, is_locked: boolean, memcg: mem_cgroup | null): number {
+  const { rmap } = k;
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   let mapcount = m[i + PG_MAPCOUNT]! + 1;
-  let vm_flags = 0;
   let referenced = 0;
+  rmap.vm_flags = 0;
   const areas = mapcount > 0 ? mapping_areas(k, m, i) : null;
-  if (areas !== null) {
-    const index = folio_index(m, i);
-    for (
-      let node = interval_tree_first(areas, index);
-      node !== null && mapcount > 0;
-      node = interval_tree_next(node, index)
-    ) {
-      const { vma } = node;
-      const at = page_vma_mapped(k, vma, m, i, pfn);
-      if (at < 0) continue;
-      if ((vma.vm_flags & VM_LOCKED) !== 0) {
-        vm_flags |= VM_LOCKED;
-        break;
-      }
-      mapcount--;
-      const words = vma.vm_mm.walk_words;
-      const lo = words[at]!;
-      if ((lo & PTE_ACCESSED) === 0) continue;
-      words[at] = lo & ~PTE_ACCESSED;
-      if ((vma.vm_flags & VM_SEQ_READ) !== 0) continue;
-      referenced++;
-      vm_flags |= vma.vm_flags;
+  if (areas === null) return 0;
+  const anon = (m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0;
+  if (!is_locked && !anon && (m[i + PG_FLAGS]! & (1 << PG_locked)) !== 0) return 1;
+  const index = folio_index(m, i);
+  let node = interval_tree_first(areas, index);
+  for (; node !== null && mapcount > 0; node = interval_tree_next(node, index)) {
+    const { vma } = node;
+    if (memcg !== null && !mm_match_cgroup(k, vma.vm_mm, memcg)) continue;
+    const at = page_vma_mapped(k, vma, m, i, pfn);
+    if (at < 0) continue;
+    if ((vma.vm_flags & VM_LOCKED) !== 0) {
+      rmap.vm_flags |= VM_LOCKED;
+      break;
     }
+    mapcount--;
+    if (!test_and_clear_young(vma.vm_mm.walk_words, at) || (vma.vm_flags & VM_SEQ_READ) !== 0) continue;
+    referenced++;
+    rmap.vm_flags |= vma.vm_flags;
   }
-  k.rmap.vm_flags = vm_flags;
   return referenced;
 }
 

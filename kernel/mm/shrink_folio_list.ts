@@ -76,9 +76,9 @@ const FREE_IT = 3;
 const PAGE_CLEAN = 4;
 
 /** One use since it was last looked at is not enough for a mapped page: it got there by being used. */
-function folio_check_references(k: Kernel, pfn: pfn_t): number {
+function folio_check_references(k: Kernel, pfn: pfn_t, target: mem_cgroup | null): number {
   const { rmap } = k;
-  const referenced_ptes = folio_referenced(k, pfn);
+  const referenced_ptes = folio_referenced(k, pfn, true, target);
   const referenced_folio = folio_test_clear(k, pfn, PG_referenced);
   if ((rmap.vm_flags & VM_LOCKED) !== 0) return FOLIOREF_ACTIVATE;
   const file = !folio_test(k, pfn, PG_swapbacked);
@@ -216,7 +216,7 @@ function shrink_folio(
     return ACTIVATE_LOCKED;
   }
 
-  const references = ignore_references ? FOLIOREF_RECLAIM : folio_check_references(k, pfn);
+  const references = ignore_references ? FOLIOREF_RECLAIM : folio_check_references(k, pfn, sc.target_mem_cgroup);
   if (references === FOLIOREF_ACTIVATE) return ACTIVATE_LOCKED;
   if (references === FOLIOREF_KEEP) {
     stat.nr_ref_keep++;

@@ -163,7 +163,7 @@ function* shrink_active_list(
       continue;
     }
     charge(k, CHECK_NS);
-    const referenced = folio_referenced(k, pfn);
+    const referenced = folio_referenced(k, pfn, false, sc.target_mem_cgroup);
     if (referenced > 0 && (k.rmap.vm_flags & VM_EXEC) !== 0 && (m[i]! & (1 << PG_swapbacked)) === 0) {
       active.add(pfn);
       nr_rotated++;

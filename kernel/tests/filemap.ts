@@ -1,7 +1,7 @@
 // Self tests of the page cache: reading and readahead, writing and writeback, mapped files, errors of the disk.
 
 import { disk_inject, lookup_disk } from '../drivers/block/disk.ts';
-import { MM_ANONPAGES, MM_FILEPAGES, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
+import { MM_ANONPAGES, MM_FILEPAGES, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { PG_REFCOUNT } from '../include/mm_types.ts';
 import {
   NR_FILE_DIRTY,
@@ -228,7 +228,12 @@ export const filemap_suite: Suite = {
       peek(k, b.mm, b.at, 1);
       lru_add_drain_all(k);
       const pfn = filemap_get_folio(k, f.f_inode.i_mapping, 0);
-      KUNIT_EXPECT_EQ(test, 'touched by', [folio_referenced(k, pfn), folio_referenced(k, pfn)], [2, 0]);
+      KUNIT_EXPECT_EQ(
+        test,
+        'touched by',
+        [folio_referenced(k, pfn, true, null), folio_referenced(k, pfn, true, null)],
+        [2, 0],
+      );
       in_task(k, () => folio_lock(k, pfn));
       try_to_unmap(k, pfn, 0);
       folio_unlock(k, pfn);
@@ -236,6 +241,20 @@ export const filemap_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'references', section_map(k.mm, pfn)[page_index(pfn) + PG_REFCOUNT], 2);
       folio_put(k, pfn);
       KUNIT_EXPECT_EQ(test, 'contents', peek(k, b.mm, b.at, 1), 'x');
+    }),
+    // Nobody waits for the lock of a page that is to grow old.
+    KUNIT_CASE('touched_while_locked', (test) => {
+      const { k, f } = machine(test);
+      const { mm, at } = map(k, f, VM_READ | VM_EXEC);
+      peek(k, mm, at, 1);
+      const pfn = filemap_get_folio(k, f.f_inode.i_mapping, 0);
+      in_task(k, () => folio_lock(k, pfn));
+      KUNIT_EXPECT_EQ(test, 'by another', [folio_referenced(k, pfn, false, null), k.rmap.vm_flags], [1, 0]);
+      folio_unlock(k, pfn);
+      const found = [folio_referenced(k, pfn, false, null), k.rmap.vm_flags & VM_EXEC];
+      KUNIT_EXPECT_EQ(test, 'its accessed bit is as it was', found, [1, VM_EXEC]);
+      KUNIT_EXPECT_EQ(test, 'not since', folio_referenced(k, pfn, false, null), 0);
+      folio_put(k, pfn);
     }),
     KUNIT_CASE('refault', (test) => {
       const { k, f } = machine(test);

@@ -5,6 +5,7 @@ import { cgroup_read } from '../cgroup/memory_files.ts';
 import { lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { MIGRATE_SYNC, MR_COMPACTION } from '../include/migrate_mode.ts';
+import { VM_READ, VM_SHARED } from '../include/mm.ts';
 import { PG_MEMCG_DATA } from '../include/mm_types.ts';
 import {
   LRU_INACTIVE_ANON,
@@ -29,12 +30,14 @@ import { lruvec_page_state } from '../mm/lruvec.ts';
 import { page_memcg_check } from '../mm/memcg_kmem.ts';
 import { type mem_cgroup, mem_cgroup_attach, mem_cgroup_remove } from '../mm/memcontrol.ts';
 import { AllocatedTarget, count_isolated, migrate_pages } from '../mm/migrate.ts';
+import { vm_mmap_file } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
 import { memcg_dirty_limits } from '../mm/page_writeback.ts';
+import { folio_referenced } from '../mm/rmap.ts';
 import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
 import { disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock } from '../mm/swap_slots.ts';
 import { swapoff } from '../mm/swapoff.ts';
-import { user_access } from '../mm/uaccess.ts';
+import { user_access, user_read } from '../mm/uaccess.ts';
 import { workingset_eviction, workingset_refault } from '../mm/workingset.ts';
 import { jiffies } from '../sched/clock.ts';
 import { run } from '../sched/run.ts';
@@ -172,6 +175,22 @@ export const memcg_user_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'it stays when he ends', usage(k, a), 60);
       KUNIT_EXPECT_EQ(test, 'reclaimed', put(k, a, 'memory.reclaim', '1M'), -EAGAIN);
       KUNIT_EXPECT_EQ(test, 'nothing is left', [usage(k, a), stat(a, NR_FILE_PAGES)], [0, 0]);
+    }),
+    // When a group is reclaimed, it does not help a page that somebody else uses it.
+    KUNIT_CASE('touched_by_another_group', (test) => {
+      const k = memcg_machine(test, 0);
+      const [a, b] = [group(k, 'a'), group(k, 'b')];
+      const f = open(k, 1);
+      const user = new Worker(k, 'user', b);
+      const { mm } = user.task;
+      user.do(function* () {
+        const at = yield* vm_mmap_file(k, mm!, f, 0, PAGE_SIZE, VM_READ | VM_SHARED);
+        yield* user_read(k, mm!, at, new Uint8Array(1));
+      });
+      const pfn = filemap_get_folio(k, f.f_inode.i_mapping, 0);
+      const touched = [a, b, b, null].map((memcg) => folio_referenced(k, pfn, true, memcg));
+      KUNIT_EXPECT_EQ(test, "touched: a's, b's, not since", touched, [0, 1, 0, 0]);
+      folio_put(k, pfn);
     }),
     KUNIT_CASE('limit_on_page_cache', (test) => {
       const k = memcg_machine(test, 0);

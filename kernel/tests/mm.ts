@@ -201,12 +201,12 @@ export const mm_suite: Suite = {
       const [a, b] = [pfn_at(k, second, AT), pfn_at(k, second, AT + PAGE_SIZE)];
       KUNIT_EXPECT_EQ(test, 'mapped by all, and by two', [mapcount(k, a), mapcount(k, b)], [3, 2]);
       for (const one of [mm, first, second]) user_translate(k, one, AT, false);
-      KUNIT_EXPECT_EQ(test, 'all found', folio_referenced(k, a), 3);
+      KUNIT_EXPECT_EQ(test, 'all found', folio_referenced(k, a, true, null), 3);
       user_translate(k, first, AT + PAGE_SIZE, false);
-      KUNIT_EXPECT_EQ(test, 'only who touched it', folio_referenced(k, b), 2);
+      KUNIT_EXPECT_EQ(test, 'only who touched it', folio_referenced(k, b, true, null), 2);
       finish(mmput(k, first));
       user_translate(k, second, AT + PAGE_SIZE, false);
-      KUNIT_EXPECT_EQ(test, 'the middle one gone', folio_referenced(k, b), 1);
+      KUNIT_EXPECT_EQ(test, 'the middle one gone', folio_referenced(k, b, true, null), 1);
       finish(mmput(k, second));
       finish(mmput(k, mm));
       KUNIT_EXPECT_EQ(test, 'anon_vmas', k.user.anon_vmas.filter((av) => av !== null).length, 0);
@@ -222,9 +222,9 @@ export const mm_suite: Suite = {
         const { k, mm } = space(test, 1, flags);
         write(k, mm, AT, 'x');
         const pfn = pfn_at(k, mm, AT);
-        KUNIT_EXPECT_EQ(test, 'touched', folio_referenced(k, pfn), wanted);
+        KUNIT_EXPECT_EQ(test, 'touched', folio_referenced(k, pfn, true, null), wanted);
         KUNIT_EXPECT_EQ(test, 'area', k.rmap.vm_flags & (RW | VM_LOCKED), vm_flags);
-        KUNIT_EXPECT_EQ(test, 'not since', folio_referenced(k, pfn), 0);
+        KUNIT_EXPECT_EQ(test, 'not since', folio_referenced(k, pfn, true, null), 0);
       },
     ),
     KUNIT_CASE('mlock', (test) => {
