@@ -35,6 +35,7 @@ import { type area_tree, interval_tree_first, interval_tree_next } from './inter
 import { mod_lruvec_folio_state } from './lruvec.ts';
 import { mm_match_cgroup } from './memcg_folio.ts';
 import type { mem_cgroup } from './memcontrol.ts';
+import { mlock_vma_page } from './mlock.ts';
 import { type mm_struct, update_hiwater_rss, type vm_area_struct } from './mm_struct.ts';
 import { page_index, section_map } from './page.ts';
 import { folio_put } from './swap.ts';
@@ -189,6 +190,8 @@ export function folio_referenced(k: Kernel, pfn: pfn_t, is_locked: boolean, memc
     const at = page_vma_mapped(k, vma, m, i, pfn);
     if (at < 0) continue;
     if ((vma.vm_flags & VM_LOCKED) !== 0) {
+      // Another area that locked it is gone, and the page's mark with it.
+      mlock_vma_page(k, pfn, vma);
       rmap.vm_flags |= VM_LOCKED;
       break;
     }
@@ -276,7 +279,10 @@ function try_to_unmap_one(
   const mm = vma.vm_mm;
   const words = mm.walk_words;
   const lo = words[at]!;
-  if ((flags & TTU_IGNORE_MLOCK) === 0 && (vma.vm_flags & VM_LOCKED) !== 0) return false;
+  if ((flags & TTU_IGNORE_MLOCK) === 0 && (vma.vm_flags & VM_LOCKED) !== 0) {
+    mlock_vma_page(k, pfn, vma);
+    return false;
+  }
   if ((lo & PTE_DIRTY) !== 0) folio_mark_dirty(k, pfn);
   update_hiwater_rss(mm);
   if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) === 0) {

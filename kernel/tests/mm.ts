@@ -27,6 +27,7 @@ import { down_read, down_read_trylock, down_write, rw_semaphore, up_read, up_wri
 import { folio_clear, folio_get, folio_test } from '../mm/folio.ts';
 import { dup_mm, fork_process } from '../mm/fork_mm.ts';
 import { folio_isolate_lru } from '../mm/isolate_lru.ts';
+import { munlock_vma_page } from '../mm/mlock.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { get_mm_rss } from '../mm/mm_struct.ts';
 import { mm_alloc, mmput, spawn_process, vm_mmap, vm_munmap } from '../mm/mmap.ts';
@@ -240,6 +241,25 @@ export const mm_suite: Suite = {
       finish(mmput(k, child));
       KUNIT_EXPECT_EQ(test, 'nothing left', [node_stat(k, NR_UNEVICTABLE), k.mm.vm_zone_stat[NR_MLOCK]], [0, 0]);
     }),
+    // The first area that goes takes the page's mark with it. Reclaim finds that another one locks the page.
+    KUNIT_CASE_PARAM(
+      'mlock_which_got_missed',
+      [
+        { desc: 'aged', look: (k: Kernel, pfn: pfn_t) => folio_referenced(k, pfn, true, null) },
+        { desc: 'unmapped', look: (k: Kernel, pfn: pfn_t) => try_to_unmap(k, pfn, 0) },
+      ],
+      (test, { look }) => {
+        const { k, mm } = space(test, 1, RW | VM_LOCKED);
+        write(k, mm, AT, 'x');
+        lru_add_drain(k);
+        const pfn = pfn_at(k, mm, AT);
+        munlock_vma_page(k, pfn, mm.vmas[0]!);
+        KUNIT_EXPECT_EQ(test, 'like any other', [node_stat(k, NR_INACTIVE_ANON), node_stat(k, NR_UNEVICTABLE)], [1, 0]);
+        look(k, pfn);
+        KUNIT_EXPECT_EQ(test, 'unevictable', [node_stat(k, NR_UNEVICTABLE), k.mm.vm_zone_stat[NR_MLOCK]], [1, 1]);
+        KUNIT_EXPECT_EQ(test, 'mapped', mapcount(k, pfn), 1);
+      },
+    ),
     KUNIT_CASE('munlock_of_one_taken_off', (test) => {
       const { k, mm } = space(test, 1, RW | VM_LOCKED);
       write(k, mm, AT, 'x');
