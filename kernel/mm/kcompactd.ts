@@ -71,18 +71,22 @@ function* wait_for_work(k: Kernel, pgdat: PgData, timeout: number): Sleeping<boo
   }
 }
 
-/** So that a block of the order that was asked for can be had. */
+/**
+ * So that a block of the order that was asked for can be had. It is one run for all zones: once one of them is gone through
+ * from end to end, so are those after it.
+ */
 function* kcompactd_do_work(k: Kernel, pgdat: PgData): Sleeping<void> {
   const order = pgdat.kcompactd_max_order;
   const highest_zoneidx = pgdat.kcompactd_highest_zoneidx;
+  const cc = new compact_control(pgdat.node_zones[0]!, order, GFP_KERNEL);
+  cc.highest_zoneidx = highest_zoneidx;
   if (k.trace.on) trace_mm_compaction_kcompactd_wake(k, pgdat.node_id, order, highest_zoneidx);
   __count_vm_events(k, KCOMPACTD_WAKE, 1);
   for (const zone of zones_asked_for(pgdat, highest_zoneidx)) {
     if (compaction_deferred(k, zone, order)) continue;
     if (compaction_suitable(k, zone, order, 0, zone.idx) !== COMPACT_CONTINUE) continue;
     if (kthread_should_stop(k)) return;
-    const cc = new compact_control(zone, order, GFP_KERNEL);
-    cc.highest_zoneidx = highest_zoneidx;
+    cc.zone = zone;
     const status = yield* compact_zone(k, cc, null);
     if (status === COMPACT_SUCCESS) compaction_defer_reset(k, zone, order, false);
     else if (status === COMPACT_PARTIAL_SKIPPED || status === COMPACT_COMPLETE) {

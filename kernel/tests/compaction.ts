@@ -28,6 +28,9 @@ import {
   COMPACT_ORDER_FAILED,
   compact_blockskip_flush,
   compact_control,
+  INIT_MIGRATE_PFN,
+  set_cached_migrate_pfns,
+  set_compact_pfn,
 } from '../mm/compact_control.ts';
 import { compact_node, compact_zone, try_to_compact_pages } from '../mm/compaction.ts';
 import {
@@ -56,6 +59,8 @@ import { all_vm_events } from '../mm/vm_event.ts';
 import { vmstat_update } from '../mm/vmstat_update.ts';
 import { run } from '../sched/run.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
+import { print_event } from '../trace/trace.ts';
+import { ftrace_set_clr_event } from '../trace/trace_events.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite, Test } from './env.ts';
 import { in_task } from './swap_area.ts';
@@ -277,6 +282,22 @@ export const compaction_suite: Suite = {
       run(k, { for_ns: 1e9 });
       KUNIT_EXPECT_EQ(test, 'not for what is there', events(k, KCOMPACTD_WAKE), 1);
       KUNIT_EXPECT_EQ(test, 'an idle machine', run(k, {}), 'idle');
+    }),
+    KUNIT_CASE('kcompactd_of_two_zones', (test) => {
+      const { k, zone } = in_pieces(test, 4);
+      const [dma] = k.node_data[0]!.node_zones;
+      k.compaction.sysctl_compaction_proactiveness = 0;
+      // The first zone is begun at its start, the second one was left half way.
+      set_compact_pfn(dma!, INIT_MIGRATE_PFN, dma!.zone_start_pfn);
+      set_cached_migrate_pfns(zone, zone.zone_start_pfn + 4 * pageblock_nr_pages);
+      kcompactd_init(k);
+      ftrace_set_clr_event(k, 'compaction:mm_compaction_begin', true);
+      run(k, { for_ns: 1e9 });
+      wakeup_kcompactd(k, k.node_data[0]!, 9, zone.idx);
+      run(k, { for_ns: 1e9 });
+      const begun = [...k.trace.buffer!.records()].map((one) => /migrate_pfn=(0x\w+)/.exec(print_event(k, one))?.[1]);
+      const starts = [dma!, zone].map(({ zone_start_pfn }) => `0x${zone_start_pfn.toString(16)}`);
+      KUNIT_EXPECT_EQ(test, 'begun at', begun, starts);
     }),
     KUNIT_CASE('proactive', (test) => {
       const pieces = in_pieces(test, 4);
