@@ -14,12 +14,13 @@ import {
   VM_LOCKED,
 } from '../include/mm.ts';
 import { PG_FLAGS, PG_REFCOUNT } from '../include/mm_types.ts';
-import { PG_lru, PG_uptodate } from '../include/page_flags.ts';
+import { PG_lru, PG_mlocked, PG_uptodate } from '../include/page_flags.ts';
 import { _PAGE_SWP_EXCLUSIVE, MAX_SWAPFILES } from '../include/swap.ts';
 import type { pfn_t } from '../include/types.ts';
 import { PGMAJFAULT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
+import { folio_test } from './folio.ts';
 import { folio_lock, folio_unlock, migration_entry_wait_on_locked } from './folio_lock.ts';
 import { count_memcg_event_mm } from './memcg_stat.ts';
 import { mem_cgroup_swap_full } from './memcg_swap.ts';
@@ -39,7 +40,7 @@ import { __count_vm_events } from './vm_event.ts';
 
 /** Whether the page's place in swap is given up at once, because it is needed, or would be when the page is written to. */
 function should_try_to_free_swap(k: Kernel, pfn: pfn_t, vma: vm_area_struct, flags: number, refcount: number): boolean {
-  if (mem_cgroup_swap_full(k, pfn) || (vma.vm_flags & VM_LOCKED) !== 0) return true;
+  if ((vma.vm_flags & VM_LOCKED) !== 0 || folio_test(k, pfn, PG_mlocked) || mem_cgroup_swap_full(k, pfn)) return true;
   return (flags & FAULT_FLAG_WRITE) !== 0 && refcount === 2;
 }
 

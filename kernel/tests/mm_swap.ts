@@ -5,13 +5,13 @@ import { disk_inject, lookup_disk } from '../drivers/block/disk.ts';
 import { MM_ANONPAGES, MM_SWAPENTS, VM_READ, VM_WRITE } from '../include/mm.ts';
 import { PG_MAPCOUNT } from '../include/mm_types.ts';
 import { NR_ANON_MAPPED, NR_SWAPCACHE } from '../include/mmzone.ts';
-import { PG_anon_exclusive } from '../include/page_flags.ts';
+import { PG_anon_exclusive, PG_mlocked } from '../include/page_flags.ts';
 import { EIO, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import { PGMAJFAULT } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { KUNIT_CASE, KUNIT_EXPECT_EQ, KUNIT_EXPECT_FALSE, KUNIT_EXPECT_TRUE } from '../lib/kunit.ts';
 import { fail_page_alloc_write } from '../mm/fail_page_alloc.ts';
-import { folio_test } from '../mm/folio.ts';
+import { folio_set, folio_test } from '../mm/folio.ts';
 import { dup_mm } from '../mm/fork_mm.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
@@ -108,6 +108,17 @@ export const mm_swap_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'mapped', mapcount(k, pfn), 0);
       KUNIT_EXPECT_EQ(test, 'the same page', page_at(k, mm, AT), pfn);
       KUNIT_EXPECT_EQ(test, 'no major fault', all_vm_events(k)[PGMAJFAULT], 0);
+    }),
+    // Of what stays in memory, because another address space locks it, the place in swap is of no use.
+    KUNIT_CASE('back_and_locked_by_another', (test) => {
+      const { k, mm } = space(test);
+      write(k, mm, AT, 'a');
+      const pfn = page_at(k, mm, AT);
+      in_task(k, () => write_out(k, pfn));
+      folio_put(k, pfn);
+      folio_set(k, pfn, PG_mlocked);
+      KUNIT_EXPECT_EQ(test, 'contents', read(k, mm, AT, 1), 'a');
+      KUNIT_EXPECT_EQ(test, 'in the swap cache', node_stat(k, NR_SWAPCACHE), 0);
     }),
     KUNIT_CASE('fork_of_swapped', (test) => {
       const { k, mm } = space(test);
