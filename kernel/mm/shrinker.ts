@@ -32,9 +32,9 @@ export abstract class shrinker {
   /** What an object costs to make again, in seeks of a disk; 0: nothing. */
   seeks = DEFAULT_SEEKS;
   batch = SHRINK_BATCH;
-  /** SHRINKER_NUMA_AWARE: it is asked for each node; else for node 0 alone. */
+  /** SHRINKER_NUMA_AWARE: what it is asked for and does not do is put off for each node; else for all of them together. */
   numa_aware = false;
-  /** By node: what was asked for and not done. */
+  /** By node, or of all of them at 0: what was asked for and not done. */
   readonly nr_deferred: number[] = [];
 
   abstract count_objects(k: Kernel, sc: shrink_control): number;
@@ -58,7 +58,7 @@ const wanted = ({ seeks }: shrinker, freeable: number, priority: number): number
 
 function* do_shrink_slab(k: Kernel, which: shrinker, gfp: gfp_t, nid: nid_t, priority: number): Sleeping<number> {
   const slot = which.numa_aware ? nid : 0;
-  const sc: shrink_control = { gfp_mask: gfp, nid: slot, nr_to_scan: 0, nr_scanned: 0 };
+  const sc: shrink_control = { gfp_mask: gfp, nid, nr_to_scan: 0, nr_scanned: 0 };
   const freeable = which.count_objects(k, sc);
   if (freeable <= 0) return 0;
   const nr = which.nr_deferred[slot] ?? 0;

@@ -113,6 +113,8 @@ class cache extends shrinker {
   objects: number;
   limit: number;
   readonly asked: number[] = [];
+  /** For which node it was asked last. */
+  nid = -1;
 
   constructor(objects: number, limit = Number.POSITIVE_INFINITY) {
     super();
@@ -122,7 +124,8 @@ class cache extends shrinker {
   override count_objects(): number {
     return this.objects;
   }
-  override scan_objects(_k: Kernel, { nr_to_scan }: shrink_control): number {
+  override scan_objects(_k: Kernel, { nr_to_scan, nid }: shrink_control): number {
+    this.nid = nid;
     if (this.limit < nr_to_scan) return SHRINK_STOP;
     this.asked.push(nr_to_scan);
     this.limit -= nr_to_scan;
@@ -172,6 +175,14 @@ export const vmscan_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'skipped', skipped[page_zone(k, high[0]!).idx], 3);
       isolate_lru_folios(k, 32, lruvec!, batch, scan(ZONE_MOVABLE), LRU_INACTIVE_FILE);
       KUNIT_EXPECT_EQ(test, 'in their old order', taken(batch), high);
+    }),
+    KUNIT_CASE('shrink_slab_of_another_node', (test) => {
+      const k = running(test, nodes_of(2, 32));
+      const objects = new cache(1000, 0);
+      register_shrinker(k, objects);
+      not_sleeping(shrink_slab(k, GFP_KERNEL, 1, 2), 'shrink_slab');
+      KUNIT_EXPECT_EQ(test, 'asked for', objects.nid, 1);
+      KUNIT_EXPECT_EQ(test, 'put off for all nodes', objects.nr_deferred, [500]);
     }),
     KUNIT_CASE('isolate_one', (test) => {
       const k = running(test, nodes_of(1, 64));
