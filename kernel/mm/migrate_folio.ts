@@ -156,7 +156,7 @@ function folio_migrate_flags(k: Kernel, dst: pfn_t, src: pfn_t): void {
 export function move_to_new_folio(k: Kernel, dst: pfn_t, src: pfn_t): number {
   const m = section_map(k.mm, src);
   const i = page_index(src);
-  BUG_ON(((m[i + PG_FLAGS]! >>> PG_writeback) & 1) !== 0, 'mm/migrate.c:701');
+  BUG_ON(((m[i + PG_FLAGS]! >>> PG_writeback) & 1) !== 0, 'mm/migrate.c:644');
   const rc = folio_migrate_mapping(k, dst, src);
   if (rc !== MIGRATEPAGE_SUCCESS) return rc;
   copy_page(k, dst, src);

@@ -249,7 +249,7 @@ function unmap_to_swap(
   pfn: pfn_t,
 ): boolean {
   const flags = m[i + PG_FLAGS]!;
-  if (WARN_ONCE(k, (flags & (1 << PG_swapcache)) === 0, 'mm/rmap.c:1651 try_to_unmap_one')) return false;
+  if (WARN_ONCE(k, (flags & (1 << PG_swapcache)) === 0, 'mm/rmap.c:1663 try_to_unmap_one')) return false;
   const entry = swp_entry_of(m[i + PG_PRIVATE]!, m[i + PG_PRIVATE_HI]!);
   if (swap_duplicate(k, entry) < 0) return false;
   m[i + PG_FLAGS] = flags & ~ANON_EXCLUSIVE;

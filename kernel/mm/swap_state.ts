@@ -68,9 +68,9 @@ export function __delete_from_swap_cache(k: Kernel, pfn: pfn_t, entry: swp_entry
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn);
   const flags = m[i + PG_FLAGS]!;
-  check(k, (flags & (1 << PG_locked)) === 0, '!folio_test_locked(folio)', pfn, 149);
-  check(k, (flags & SWAPCACHE) !== SWAPCACHE, '!folio_test_swapcache(folio)', pfn, 150);
-  check(k, (flags & (1 << PG_writeback)) !== 0, 'folio_test_writeback(folio)', pfn, 151);
+  check(k, (flags & (1 << PG_locked)) === 0, '!folio_test_locked(folio)', pfn, 148);
+  check(k, (flags & SWAPCACHE) !== SWAPCACHE, '!folio_test_swapcache(folio)', pfn, 149);
+  check(k, (flags & (1 << PG_writeback)) !== 0, 'folio_test_writeback(folio)', pfn, 150);
   swap_cache_erase(swp_swap_info(k, entry)!, swp_offset(entry), shadow);
   m[i + PG_FLAGS] = flags & ~(1 << PG_swapcache);
   m[i + PG_PRIVATE] = 0;
@@ -90,7 +90,7 @@ export function delete_from_swap_cache(k: Kernel, pfn: pfn_t): void {
 export function add_to_swap(k: Kernel, pfn: pfn_t): boolean {
   const m = section_map(k.mm, pfn);
   const i = page_index(pfn) + PG_FLAGS;
-  check(k, (m[i]! & (1 << PG_uptodate)) === 0, '!folio_test_uptodate(folio)', pfn, 188);
+  check(k, (m[i]! & (1 << PG_uptodate)) === 0, '!folio_test_uptodate(folio)', pfn, 180);
   const entry = folio_alloc_swap(k, pfn);
   if (entry === 0) return false;
   add_to_swap_cache(k, pfn, entry);

@@ -61,7 +61,7 @@ export function free_swap_and_cache(k: Kernel, entry: swp_entry_t): number {
   const si = get_swap_device(k, entry);
   if (si === null) return 0;
   const offset = swp_offset(entry);
-  if (WARN_ON(k, si.swap_map[offset] === 0, 'mm/swapfile.c:1635 free_swap_and_cache')) return 0;
+  if (WARN_ON(k, si.swap_map[offset] === 0, 'mm/swapfile.c:1640 free_swap_and_cache')) return 0;
   const count = __swap_entry_free(k, si, entry);
   if (count === SWAP_HAS_CACHE && swap_count(si.swap_map[offset]!) === 0) {
     __try_to_reclaim_swap(k, si, offset, TTRS_UNMAPPED | TTRS_FULL);
