@@ -2,14 +2,15 @@
 // __filemap_remove_folio(); mm/page-writeback.c folio_mark_dirty(), folio_clear_dirty_for_io(); include/linux/fs.h struct
 // address_space, struct inode).
 //
-// A file here is a run of sectors of a disk: there is no file system. Left out: large folios, shared memory, exceptional
+// A file here is a run of sectors of a disk, or all of it: there is no file system. Left out: large folios, shared memory, exceptional
 // entries but shadows. Differs from Linux: page->mapping points to no memory: see anon_vma.ts.
 
 import type { gendisk } from '../drivers/block/disk.ts';
+import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { PG_FLAGS, PG_INDEX, PG_INDEX_HI, PG_MAPPING, PG_MAPPING_HI, PG_REFCOUNT } from '../include/mm_types.ts';
 import { NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_ZONE_WRITE_PENDING } from '../include/mmzone.ts';
 import { PG_dirty, PG_locked, PG_reclaim } from '../include/page_flags.ts';
-import { EEXIST, PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import { EEXIST, type gfp_t, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import { XA_MARK_0, XA_MARK_1, xarray } from '../lib/xarray.ts';
 import { jiffies } from '../sched/clock.ts';
@@ -41,12 +42,12 @@ export class inode {
   readonly i_ino: number;
   readonly i_mapping: address_space;
 
-  constructor(k: Kernel, disk: gendisk, sector: number, size: number) {
+  constructor(k: Kernel, disk: gendisk, sector: number, size: number, gfp_mask: gfp_t = GFP_HIGHUSER_MOVABLE) {
     this.disk = disk;
     this.sector = sector;
     this.i_size = size;
     this.i_ino = k.filemap.mappings.length;
-    this.i_mapping = new address_space(this.i_ino, this);
+    this.i_mapping = new address_space(this.i_ino, this, gfp_mask);
     k.filemap.mappings.push(this.i_mapping);
   }
 }
@@ -55,6 +56,8 @@ export class address_space {
   /** What page->mapping holds: the pointer's low word. */
   readonly mapping_lo: number;
   readonly host: inode;
+  /** How its pages are asked for. */
+  readonly gfp_mask: gfp_t;
   readonly i_pages = new xarray();
   nrpages = 0;
   /** Areas that map the file. */
@@ -64,9 +67,10 @@ export class address_space {
   /** When its first page became dirty, in jiffies; -1: none is. */
   dirtied_when = -1;
 
-  constructor(id: number, host: inode) {
+  constructor(id: number, host: inode, gfp_mask: gfp_t) {
     this.mapping_lo = id << ANON_VMA_SHIFT;
     this.host = host;
+    this.gfp_mask = gfp_mask;
   }
 }
 

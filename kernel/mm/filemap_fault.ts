@@ -4,7 +4,6 @@
 // Left out: mapping what is in the cache around the fault as well (fault-around).
 // Differs from Linux: mmap_lock is kept while the page is read.
 
-import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import {
   FAULT_FLAG_WRITE,
   MM_ANONPAGES,
@@ -74,7 +73,7 @@ function* filemap_fault(k: Kernel, vma: vm_area_struct, f: file, index: number):
   for (let tried = false; ; ) {
     if (pfn < 0) pfn = filemap_get_folio(k, mapping, index);
     if (pfn < 0) {
-      pfn = yield* filemap_create_folio(k, mapping, index, GFP_HIGHUSER_MOVABLE);
+      pfn = yield* filemap_create_folio(k, mapping, index, mapping.gfp_mask);
       if (pfn < 0 && mapping.i_pages.page(index) < 0) return -VM_FAULT_OOM;
       if (pfn < 0) continue;
     } else yield* folio_lock(k, pfn);

@@ -16,7 +16,7 @@ import {
   submit_bio,
 } from '../drivers/block/blk.ts';
 import type { gendisk } from '../drivers/block/disk.ts';
-import { __GFP_WRITE, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { __GFP_WRITE, GFP_USER } from '../include/gfp_types.ts';
 import { PG_FLAGS, PG_MAPCOUNT, PG_REFCOUNT } from '../include/mm_types.ts';
 import { PG_dirty, PG_error, PG_readahead, PG_uptodate, PG_writeback } from '../include/page_flags.ts';
 import { EIO, ENOMEM, PAGE_SIZE, type pfn_t } from '../include/types.ts';
@@ -58,6 +58,12 @@ export function openFile(k: Kernel, disk: gendisk, sector: number, size: number)
   return new file(new inode(k, disk, sector, size));
 }
 
+/** The disk itself, as /dev/vda. File systems point into such pages, so they are not movable. Linux: bdev_alloc(). */
+export function openDisk(k: Kernel, disk: gendisk): file {
+  k.filemap.flusher ??= flusher_init(k);
+  return new file(new inode(k, disk, 0, (disk.sectors / PAGE_SECTORS) * PAGE_SIZE, GFP_USER));
+}
+
 const BYTE_NS = 0.1;
 const LAST = Number.MAX_SAFE_INTEGER;
 
@@ -75,7 +81,7 @@ function* filemap_get_pages(k: Kernel, f: file, index: number, req_size: number)
       pfn = filemap_get_folio(k, mapping, index);
     }
     if (pfn < 0) {
-      pfn = yield* filemap_create_folio(k, mapping, index, GFP_HIGHUSER_MOVABLE);
+      pfn = yield* filemap_create_folio(k, mapping, index, mapping.gfp_mask);
       if (pfn < 0 && mapping.i_pages.page(index) < 0) return -ENOMEM;
       if (pfn < 0) continue;
       filemap_read_folio(k, mapping, pfn, false);
@@ -129,7 +135,7 @@ function* write_begin(k: Kernel, mapping: address_space, index: number, whole: b
     let pfn = filemap_get_folio(k, mapping, index);
     if (pfn >= 0) yield* folio_lock(k, pfn);
     else {
-      pfn = yield* filemap_create_folio(k, mapping, index, GFP_HIGHUSER_MOVABLE | __GFP_WRITE);
+      pfn = yield* filemap_create_folio(k, mapping, index, mapping.gfp_mask | __GFP_WRITE);
       if (pfn < 0 && mapping.i_pages.page(index) < 0) return -ENOMEM;
       if (pfn < 0) continue;
     }

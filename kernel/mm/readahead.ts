@@ -12,7 +12,7 @@ import {
   REQ_RAHEAD,
   submit_bio,
 } from '../drivers/block/blk.ts';
-import { __GFP_COMP, __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { __GFP_COMP, __GFP_NORETRY, __GFP_NOWARN } from '../include/gfp_types.ts';
 import { PG_error, PG_readahead, PG_uptodate } from '../include/page_flags.ts';
 import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
@@ -61,7 +61,7 @@ function* page_cache_ra_unbounded(
   nr: number,
   lookahead: number,
 ): Sleeping<void> {
-  const gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
+  const gfp = mapping.gfp_mask | __GFP_NORETRY | __GFP_NOWARN;
   const end = Math.min(start + nr, last_index(mapping.host) + 1);
   const plug = blk_start_plug(k);
   for (let index = start; index < end; index++) {

@@ -4,6 +4,8 @@ import { disk_inject, lookup_disk } from '../drivers/block/disk.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, VM_EXEC, VM_READ, VM_SHARED, VM_WRITE } from '../include/mm.ts';
 import { PG_REFCOUNT } from '../include/mm_types.ts';
 import {
+  MIGRATE_MOVABLE,
+  MIGRATE_UNMOVABLE,
   NR_FILE_DIRTY,
   NR_FILE_MAPPED,
   NR_FILE_PAGES,
@@ -22,6 +24,7 @@ import {
   filemap_write_and_wait,
   generic_perform_write,
   invalidate_mapping_pages,
+  openDisk,
   openFile,
   truncate_inode_pages,
 } from '../mm/filemap_io.ts';
@@ -31,6 +34,7 @@ import type { mm_struct } from '../mm/mm_struct.ts';
 import { mm_alloc, mmput, vm_mmap_file } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
 import { global_dirty_limits } from '../mm/page_writeback.ts';
+import { get_pageblock_migratetype } from '../mm/pageblock.ts';
 import { start_reclaim } from '../mm/reclaim.ts';
 import { folio_referenced, try_to_unmap } from '../mm/rmap.ts';
 import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
@@ -297,6 +301,21 @@ export const filemap_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'fsync', sync(k, f), 0);
       in_task(k, () => truncate_inode_pages(k, f.f_inode.i_mapping));
       KUNIT_EXPECT_EQ(test, 'pages left', stat(k, NR_FILE_PAGES), 0);
+    }),
+    KUNIT_CASE('a_disk_is_not_movable', (test) => {
+      const { k, f } = machine(test);
+      const disk = openDisk(k, lookup_disk(k, '/dev/vda')!);
+      const block_of = (one: file): number => {
+        get(k, one, 0, 1);
+        return get_pageblock_migratetype(k, one.f_inode.i_mapping.i_pages.page(0));
+      };
+      KUNIT_EXPECT_EQ(test, 'size', disk.f_inode.i_size, PAGES * PAGE_SIZE);
+      KUNIT_EXPECT_EQ(test, 'a file, a disk', [f, disk].map(block_of), [MIGRATE_MOVABLE, MIGRATE_UNMOVABLE]);
+      put(k, disk, PAGE_SIZE, 'through the disk');
+      sync(k, disk);
+      lru_add_drain_all(k);
+      drop(k, f);
+      KUNIT_EXPECT_EQ(test, 'the same sectors', get(k, f, PAGE_SIZE, 16), 'through the disk');
     }),
     // A mapped file that does not fit: what is written through the mapping is not lost when pages are taken away.
     KUNIT_CASE('mapped_and_larger_than_memory', (test) => {

@@ -8,6 +8,7 @@ import {
   __GFP_NOWARN,
   __GFP_RETRY_MAYFAIL,
   __GFP_THISNODE,
+  GFP_ATOMIC,
   GFP_HIGHUSER_MOVABLE,
 } from '../../kernel/include/gfp_types.ts';
 import { NR_FREE_PAGES } from '../../kernel/include/mmzone.ts';
@@ -15,16 +16,18 @@ import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { compact_nodes } from '../../kernel/mm/compaction.ts';
 import { fragmentation_index } from '../../kernel/mm/compaction_suitable.ts';
-import { filemap_read, openFile } from '../../kernel/mm/filemap_io.ts';
+import { filemap_read, openDisk } from '../../kernel/mm/filemap_io.ts';
 import { type mem_cgroup, mem_cgroup_attach } from '../../kernel/mm/memcontrol.ts';
 import { vma_lookup } from '../../kernel/mm/mm_struct.ts';
 import { unmap_page_range } from '../../kernel/mm/mmap.ts';
 import { tlb_finish_mmu, tlb_gather_mmu } from '../../kernel/mm/mmu_gather.ts';
 import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
-import { alloc_pages_sleeping } from '../../kernel/mm/page_alloc.ts';
+import { __alloc_pages, alloc_pages_sleeping } from '../../kernel/mm/page_alloc.ts';
 import { zone_page_state } from '../../kernel/mm/vmstat.ts';
+import { cond_resched } from '../../kernel/sched/core.ts';
 import type { Sleeping } from '../../kernel/sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../../kernel/sched/timeout.ts';
+import { call_at } from '../../kernel/sched/timer.ts';
 import { made_progress } from '../../kernel/sched/watchdog.ts';
 import { write_and_read } from '../../kernel/workloads/fill.ts';
 import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts';
@@ -100,7 +103,7 @@ const CHUNK = 16;
 export const stream = (hot: number, pages: number) =>
   function* (run: WorkloadRun): Sleeping<void> {
     yield* run.start('stream', function* ({ run: { k } }) {
-      const f = openFile(k, lookup_disk(k, '/dev/vdb')!, 0, (hot + pages) * PAGE_SIZE);
+      const f = openDisk(k, lookup_disk(k, '/dev/vdb')!);
       const into = new Uint8Array(CHUNK * PAGE_SIZE);
       for (let round = 0; round < 2; round++) {
         for (let page = 0; page < hot; page += CHUNK) {
@@ -115,6 +118,64 @@ export const stream = (hot: number, pages: number) =>
       }
     });
   };
+
+/** As docs/recorder/pressure/burst has it: blocks, and pages of DMA32. */
+export interface Burst {
+  readonly asked: number;
+  readonly got: number;
+  readonly free_before: number;
+  readonly free_after: number;
+  readonly reserved: number;
+}
+
+/** Context: interrupt. */
+function take_burst(actor: Actor, asked: number, order: number): Burst {
+  const { k } = actor.run;
+  const zone = [...for_each_populated_zone(k)].find(({ name }) => name === 'DMA32')!;
+  const free_before = zone_page_state(zone, NR_FREE_PAGES);
+  let got = 0;
+  for (let n = 0; n < asked; n++) {
+    const pfn = __alloc_pages(k, GFP_ATOMIC | __GFP_COMP, order, 0);
+    if (pfn < 0) continue;
+    actor.run.took(actor, pfn, order);
+    got++;
+  }
+  const { nr_reserved_highatomic: reserved } = zone;
+  return { asked, got, free_before, free_after: zone_page_state(zone, NR_FREE_PAGES), reserved };
+}
+
+/** Does something in an interrupt, now. */
+function* interrupt(k: Kernel, fn: () => void): Sleeping<void> {
+  let done = false;
+  call_at(k, k.sched.now, () => {
+    fn();
+    done = true;
+  });
+  while (!done) yield* cond_resched(k);
+}
+
+/** Reads so many pages once; between any `every` of them an interrupt takes blocks, or gives them back. */
+export const bursts = (pages: number, every: number, blocks: number, order: number, seen: Burst[]) =>
+  function* (run: WorkloadRun): Sleeping<void> {
+    const { k } = run;
+    const card = run.actor('interrupts');
+    yield* run.start('press', function* () {
+      const f = openDisk(k, lookup_disk(k, '/dev/vdb')!);
+      const into = new Uint8Array(CHUNK * PAGE_SIZE);
+      for (let page = 0; page < pages; page += CHUNK) {
+        yield* filemap_read(k, f, page * PAGE_SIZE, into);
+        made_progress(k);
+        const whole = (page + CHUNK) / every;
+        if (whole % 2 === 1) yield* interrupt(k, () => seen.push(take_burst(card, blocks, order)));
+        else if (whole % 2 === 0) yield* interrupt(k, () => give_all(card));
+      }
+      run.end(card, 'finished');
+    });
+  };
+
+function give_all({ run }: Actor): void {
+  for (const block of run.blocks.values()) if (block.order > 0) run.give(block);
+}
 
 /** In a cgroup g with a memory.max of 64 MiB: so many pages are written, an eighth of them again, all of them read. */
 export function limited(pages: number) {
