@@ -10,12 +10,24 @@ import { cgroup_read } from '../../kernel/cgroup/memory_files.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
 import type { Sleeping } from '../../kernel/sched/sleeping.ts';
+import { tracefs_read } from '../../kernel/trace/trace.ts';
+import { ftrace_set_clr_event, set_buf_size } from '../../kernel/trace/trace_events.ts';
 import { fill } from '../../kernel/workloads/fill.ts';
 import { hog } from '../../kernel/workloads/hog.ts';
 import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts';
 import { Captured } from '../support/capture.ts';
 import { booted, type Pressed, pressed, type Recording, recording } from '../support/pressure.ts';
-import { compact, fragmentation, holes, huge, limited, pause, stream } from '../support/pressure_cases.ts';
+import {
+  type Burst,
+  bursts,
+  compact,
+  fragmentation,
+  holes,
+  huge,
+  limited,
+  pause,
+  stream,
+} from '../support/pressure_cases.ts';
 
 import { printed } from '../support/zoned.ts';
 
@@ -127,7 +139,23 @@ function recorded_state(like: Recording, title: string): string[] {
   return lines.map(values);
 }
 
+/** A report of warn_alloc() or the OOM killer without its call trace, and without what differs from run to run. */
+function report(lines: readonly string[]): string[] {
+  const from = lines.findIndex((line) => line.includes(': page allocation failure: '));
+  const to = lines.findIndex((line, n) => n > from && line.endsWith(' total pagecache pages'));
+  const trace = lines.findIndex((line, n) => n > from && line.startsWith('Hardware name: '));
+  const info = lines.indexOf('Mem-Info:', from);
+  const kept = lines.slice(from, to + 1).filter((_, n) => trace < 0 || from + n < trace || from + n >= info);
+  return kept.map((line) =>
+    line
+      .replace(/^(CPU: \d+ PID: \d+ Comm: \S+) .*/, '$1')
+      .replaceAll(/ \([UMEHCI]+\)/g, '')
+      .replaceAll(/\d+/g, '#'),
+  );
+}
+
 const seen: string[][] = [];
+let burst: Burst[] = [];
 let got = 0;
 const look = ({ k }: WorkloadRun): void => {
   seen.push(state(k));
@@ -169,6 +197,51 @@ function group_rows(names: Readonly<Record<string, string>>, like: Recording, { 
 function said(start: string, like: Recording, { result: { work } }: Pressed): Row {
   const find = (lines: readonly string[]): string => lines.find((line) => line.startsWith(start))!;
   return [`report: \`${start.trim()}\``, find(like.section('log')), find(printed(work.k))];
+}
+
+const recorded_bursts = (like: Recording): Burst[] =>
+  like.section('bursts').flatMap((line) => {
+    const found = /^asked (\d+) got (\d+) free (\d+) to (\d+) reserved (\d+)$/.exec(line);
+    if (found === null) return [];
+    const [asked, got, free_before, free_after, reserved] = found.slice(1).map(Number) as [number, ...number[]];
+    return [{ asked, got: got!, free_before: free_before!, free_after: free_after!, reserved: reserved! }];
+  });
+
+/** What became of each burst, from the last that found memory enough on. */
+function burst_rows(like: Recording): Row[] {
+  const both = [recorded_bursts(like), burst] as const;
+  const compare = (what: string, of: (all: readonly Burst[]) => string | number): Row => [
+    what,
+    of(both[0]),
+    of(both[1]),
+  ];
+  const short = ({ asked, got }: Burst): boolean => got < asked;
+  const told = (one: Burst): string => `${one.got}, ${one.free_before} to ${one.free_after}, ${one.reserved}`;
+  const rows = [
+    compare('bursts, blocks asked for', (all) => `${all.length}, ${all.reduce((sum, { asked }) => sum + asked, 0)}`),
+    compare('blocks that there were', (all) => all.reduce((sum, { got }) => sum + got, 0)),
+    compare('bursts that came short', (all) => all.filter(short).length),
+    compare('the first of these', (all) => all.findIndex(short) + 1),
+  ];
+  for (let after = -1; after < 3; after++) {
+    const what = after < 0 ? 'the burst before' : after === 0 ? 'itself' : `${after} later`;
+    rows.push(
+      compare(`${what}: blocks, free pages before and after, reserved`, (all) =>
+        told(all[all.findIndex(short) + after]!),
+      ),
+    );
+  }
+  rows.push(compare('fewest free pages after a burst', (all) => Math.min(...all.map(({ free_after }) => free_after))));
+  rows.push(compare('most pages reserved', (all) => Math.max(...all.map(({ reserved }) => reserved))));
+  return rows;
+}
+
+/** How often a tracepoint was hit, by its text. */
+function hit(text: string, like: Recording, { result: { work } }: Pressed): Row {
+  const linux = like.section('events').find((line) => line.trim().endsWith(text));
+  const lines = tracefs_read(work.k, '/sys/kernel/tracing/trace')!.split('\n');
+  const ours = lines.filter((line) => line.includes(` ${text}`)).length;
+  return [`\`${text}\``, Number(linux?.trim().split(' ')[0] ?? 0), ours];
 }
 
 const COMPACT = 'pgmigrate_success compact_migrate_scanned compact_free_scanned compact_isolated';
@@ -257,12 +330,34 @@ const cases: readonly Case[] = [
     start: stream(61440, 163840),
     rows: (like, run) => [
       ...counts(
-        `pgpgin pgactivate pgdeactivate pgrefill workingset_refault_file pgskip_dma32 pgsteal_file pswpout ${RECLAIM} ${QUICK}`,
+        `pgpgin pgactivate pgdeactivate pgrefill workingset_refault_file pgskip_dma32 pgsteal_file pswpout ${RECLAIM.replace('movable', 'normal')} ${QUICK}`,
         like,
         run,
       ),
       fewest(0, 'DMA32', like, run),
     ],
+    long: true,
+  },
+  {
+    name: 'bursts',
+    boot: () => {
+      const k = booted(PC, ['512M'], ['1G']);
+      set_buf_size(k, '64M');
+      for (const event of ['kswapd_wake', 'wakeup_kswapd']) ftrace_set_clr_event(k, `vmscan:mm_vmscan_${event}`, true);
+      burst = [];
+      return k;
+    },
+    start: (run) => bursts(196608, 1024, 320, 3, burst)(run),
+    rows: (like, run) => {
+      expect(report(printed(run.result.work.k))).toEqual(report(like.section('log')));
+      return [
+        ...burst_rows(like),
+        hit('mm_vmscan_wakeup_kswapd: nid=0 order=3', like, run),
+        hit('mm_vmscan_kswapd_wake: nid=0 order=3', like, run),
+        hit('mm_vmscan_kswapd_wake: nid=0 order=0', like, run),
+        ...counts(`${RECLAIM.replace('movable', 'normal')} ${QUICK} pgskip_dma32 compact_daemon_wake`, like, run),
+      ];
+    },
     long: true,
   },
   {

@@ -1,6 +1,7 @@
 /*
- * press fill PERCENT | node NODE PERCENT | modest NODE | holes LEFT | stream HOT PAGES: puts memory under pressure as pgdat's
- * workloads of these names do, and prints what it saw. PERCENT is of MemTotal or of the node's memory; no huge pages.
+ * press fill PERCENT | node NODE PERCENT | modest NODE | holes LEFT | stream HOT PAGES | bursts PAGES EVERY BLOCKS ORDER: puts
+ * memory under pressure as pgdat's workloads of these names do, and prints what it saw. PERCENT is of MemTotal or of the
+ * node's memory; no huge pages. bursts: between any EVERY pages that it reads, burst.ko takes blocks, or gives them back.
  * gcc -O1 -static
  */
 #define _GNU_SOURCE
@@ -126,6 +127,15 @@ static long node_pages(int node)
 	return number_after(path, "MemTotal:") / 4;
 }
 
+static void ask_burst(const char *what)
+{
+	int fd = open("/proc/burst", O_WRONLY);
+
+	if (fd < 0 || write(fd, what, strlen(what)) < 0)
+		perror("/proc/burst");
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	long pages, page, hot;
@@ -194,6 +204,19 @@ int main(int argc, char **argv)
 				wrong++;
 			if (page % 64 == 0 && pread(fd, buffer, 16 * PAGE, page / 4 % hot * PAGE) < 0)
 				wrong++;
+			if (page % LOOK == 0)
+				look();
+		}
+	} else if (!strcmp(me, "bursts")) {
+		char take[32];
+
+		snprintf(take, sizeof(take), "take %s %s", argv[4], argv[5]);
+		fd = open("/dev/vdb", O_RDONLY);
+		for (page = 0; page < atol(argv[2]); page += 16) {
+			if (pread(fd, buffer, 16 * PAGE, page * PAGE) < 0)
+				wrong++;
+			if ((page + 16) % atol(argv[3]) == 0)
+				ask_burst((page + 16) / atol(argv[3]) % 2 ? take : "give");
 			if (page % LOOK == 0)
 				look();
 		}

@@ -2,6 +2,8 @@
 # Puts a kernel under QEMU under memory pressure, and writes its counters to standard output, as test/golden/pressure has them.
 # usage: record.sh KERNEL MODULES BUSYBOX CASE
 # KERNEL is a bzImage such as Debian's vmlinuz, MODULES its lib/modules/VERSION, BUSYBOX a static one, CASE one of init's.
+# PACED=1: the CPU does one instruction a nanosecond, whatever else the host has to do.
+# bursts needs a module of its own: apt-get install linux-headers-VERSION
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=$1 modules=$2 busybox=$3 name=$4
@@ -14,6 +16,11 @@ gcc -O1 -static -o "$work/root/bin/press" "$here/press.c"
 strip "$work/root/bin/press"
 cp "$modules"/kernel/drivers/virtio/virtio{,_ring,_pci,_pci_legacy_dev,_pci_modern_dev}.ko \
   "$modules/kernel/drivers/block/virtio_blk.ko" "$work/root/mod"
+if [[ $name = bursts ]]; then
+  cp -r "$here/burst" "$work/burst"
+  make -s -C "/usr/src/linux-headers-$(basename "$modules")" M="$work/burst" modules >&2
+  cp "$work/burst/burst.ko" "$work/root/mod"
+fi
 (cd "$work/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initrd.gz"
 machine=(-m 512M) swap=512M rotating=0
 case $name in
@@ -27,6 +34,9 @@ case $name in
     done
     ;;
 esac
+if [[ -n ${PACED:-} ]]; then
+  machine+=(-icount shift=0)
+fi
 if [[ -n $swap ]]; then
   truncate -s "$swap" "$work/vda"
   truncate -s 1G "$work/vdb"
