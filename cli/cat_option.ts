@@ -2,11 +2,13 @@
 
 import { cgroup_file, cgroup_file_names } from '../kernel/cgroup/memory_files.ts';
 import type { KernelConfig } from '../kernel/config.ts';
+import { node_file_names, node_of_file } from '../kernel/drivers/base/node.ts';
 import { debugfs_needs, debugfs_paths } from '../kernel/fs/debugfs.ts';
 import { is_file, read_file } from '../kernel/fs/files.ts';
 import { sysctl_files, sysctl_is_elsewhere } from '../kernel/fs/proc/proc_sysctl.ts';
 import { proc_file_names } from '../kernel/fs/proc/root.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { for_each_node_mask } from '../kernel/lib/nodemask.ts';
 import { tracefs_paths } from '../kernel/trace/trace.ts';
 import { UsageError } from './command.ts';
 import { nearestName } from './near.ts';
@@ -44,6 +46,7 @@ function problemOf(path: string, { config, cgroups }: Names): string | null {
   }
   const needed = debugfs_needs(path);
   if (needed !== null && config[needed] === false) return `--config ${config.name},${needed}=y is needed`;
+  if (node_of_file(path) !== null && !config.NUMA) return `--config ${config.name},NUMA=y is needed`;
   const cgroup = cgroup_file(path)?.cgroup.replace(/\/+/g, '/') ?? '';
   const made = cgroups.some((one) => one === cgroup || one.startsWith(`${cgroup}/`));
   return cgroup === '' || made ? null : `there is no --cgroup ${cgroup}`;
@@ -51,14 +54,30 @@ function problemOf(path: string, { config, cgroups }: Names): string | null {
 
 /** One that may have been meant, named as short as can be. */
 function nearFile(path: string, cgroups: readonly string[]): string | null {
+  const nid = /\/node(\d+)\//.exec(path)?.[1] ?? '0';
   const files = path.startsWith(PROC)
     ? [...proc_file_names, ...sysctl_files.keys()]
     : [
         ...tracefs_paths,
         ...debugfs_paths,
+        ...node_file_names.map((name) => `/sys/devices/system/node/node${nid}/${name}`),
         ...cgroups.flatMap((cgroup) => cgroup_file_names.map((name) => `/sys/fs/cgroup/${cgroup}/${name}`)),
       ];
   return nearestName(path.startsWith(PROC) ? path.slice(PROC.length) : path, files);
+}
+
+/**
+ * Once the machine has booted: whether it has the nodes.
+ * @throws UsageError
+ */
+export function checkNodes(k: Kernel, paths: readonly string[]): void {
+  const nodes = [...for_each_node_mask(k.node_online_map)];
+  const problems = paths.flatMap((path) => {
+    const nid = node_of_file(path);
+    if (nid === null || nodes.includes(nid)) return [];
+    return [`--cat ${path}: there is no node ${nid}, the nodes are ${nodes.join(', ')}`];
+  });
+  if (problems.length > 0) throw new UsageError(problems);
 }
 
 /**

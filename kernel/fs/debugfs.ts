@@ -3,6 +3,7 @@
 import type { KernelConfig } from '../config.ts';
 import type { Kernel } from '../kernel.ts';
 import { read_page_owner } from '../mm/page_owner.ts';
+import { extfrag_show, unusable_show } from './extfrag.ts';
 
 const ROOT = '/sys/kernel/debug/';
 
@@ -14,6 +15,8 @@ interface debugfs_file {
 
 const files: ReadonlyMap<string, debugfs_file> = new Map<string, debugfs_file>([
   ['page_owner', { config: 'PAGE_OWNER', show: read_page_owner }],
+  ['extfrag/extfrag_index', { show: extfrag_show }],
+  ['extfrag/unusable_index', { show: unusable_show }],
 ]);
 
 export const debugfs_paths: readonly string[] = [...files.keys()].map((name) => ROOT + name);

@@ -81,8 +81,8 @@ export function fragmentation_index(zone: Zone, order: number): number {
   return 1000 - Math.floor((1000 + Math.floor((free_pages * 1000) / 2 ** order)) / blocks_total);
 }
 
-/** How much of what is free is of no use for a block of that order, in percent. Linux: mm/vmstat.c. */
-export function extfrag_for_order(zone: Zone, order: number): number {
+/** Free pages of a zone, and those of them that are in blocks of that order or larger. Linux: fill_contig_page_info(). */
+function free_and_suitable(zone: Zone, order: number): { readonly free_pages: number; readonly suitable: number } {
   let free_pages = 0;
   let suitable = 0;
   for (let o = 0; o < MAX_ORDER; o++) {
@@ -90,5 +90,17 @@ export function extfrag_for_order(zone: Zone, order: number): number {
     free_pages += pages;
     if (o >= order) suitable += pages;
   }
+  return { free_pages, suitable };
+}
+
+/** How much of what is free is of no use for a block of that order, in percent. Linux: mm/vmstat.c. */
+export function extfrag_for_order(zone: Zone, order: number): number {
+  const { free_pages, suitable } = free_and_suitable(zone, order);
   return free_pages === 0 ? 0 : Math.floor(((free_pages - suitable) * 100) / free_pages);
+}
+
+/** The same in thousandths; all of nothing is of no use. Linux: mm/vmstat.c. */
+export function unusable_free_index(zone: Zone, order: number): number {
+  const { free_pages, suitable } = free_and_suitable(zone, order);
+  return free_pages === 0 ? 1000 : Math.floor(((free_pages - suitable) * 1000) / free_pages);
 }

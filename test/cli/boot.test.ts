@@ -280,6 +280,22 @@ describe('--sysctl and --cat', () => {
     expect(err.trimEnd().split('\n')).toEqual(cats.map(([path, problem]) => `pgdat boot: --cat ${path}: ${problem}`));
   });
 
+  it('names nodes that there are not once the machine has booted, before workloads', async () => {
+    const node = (path: string) => ['--cat', `/sys/devices/system/node/${path}`];
+    const { code, err } = await boot('-m', '128M', '--workload', 'fill', ...node('node1/vmstat'));
+    expect([code, err]).toEqual([
+      2,
+      'pgdat boot: --cat /sys/devices/system/node/node1/vmstat: there is no node 1, the nodes are 0\n',
+    ]);
+    const wrong = await boot(...node('node0/meminf'), ...node('node0/vmstat'), '--config', 'debian,NUMA=n');
+    expect([wrong.code, wrong.out]).toEqual([2, '']);
+    expect(wrong.err).toMatch(
+      /, did you mean \/sys\/devices\/system\/node\/node0\/meminfo\?\n.*: --config debian,NUMA=y is needed\n$/,
+    );
+    const shown = await boot('-m', '128M', ...node('node0/numastat'));
+    expect(shown.out).toMatch(/\n\nnuma_hit \d+\n(\w+ \d+\n){5}$/);
+  });
+
   it('knows the groups that a workload makes', async () => {
     const { code, out } = await boot(
       ...['-m', '128M', '--cgroup', 'web', '--workload', 'groups@web'],

@@ -2,6 +2,7 @@
 
 import { cgroup_mkdir, cgroup_write } from '../../kernel/cgroup/memory_files.ts';
 import { lookup_disk } from '../../kernel/drivers/block/disk.ts';
+import { extfrag_show, unusable_show } from '../../kernel/fs/extfrag.ts';
 import { frag_show } from '../../kernel/fs/proc/buddyinfo.ts';
 import {
   __GFP_COMP,
@@ -15,7 +16,6 @@ import { NR_FREE_PAGES } from '../../kernel/include/mmzone.ts';
 import { PAGE_SIZE } from '../../kernel/include/types.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { compact_nodes } from '../../kernel/mm/compaction.ts';
-import { fragmentation_index } from '../../kernel/mm/compaction_suitable.ts';
 import { filemap_read, openDisk } from '../../kernel/mm/filemap_io.ts';
 import { type mem_cgroup, mem_cgroup_attach } from '../../kernel/mm/memcontrol.ts';
 import { vma_lookup } from '../../kernel/mm/mm_struct.ts';
@@ -34,19 +34,14 @@ import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts'
 
 /** Free blocks of a zone by order, and how little use they are: as buddyinfo, extfrag_index and unusable_index have it. */
 export function fragmentation(k: Kernel, name: string): { buddies: number[]; index: string[]; unusable: string[] } {
-  const zone = [...for_each_populated_zone(k)].find((one) => one.name === name)!;
-  const line = frag_show(k)
-    .split('\n')
-    .find((one) => one.includes(` ${name} `))!;
-  const buddies = line.trim().split(/ +/).slice(4).map(Number);
-  const pages = buddies.map((count, order) => count * 2 ** order);
-  const free = pages.reduce((sum, one) => sum + one, 0);
-  const suitable = (order: number): number => pages.slice(order).reduce((sum, one) => sum + one, 0);
-  const thousandths = (value: number): string => (value / 1000).toFixed(3);
+  const columns = (file: string): string[] => {
+    const line = file.split('\n').find((one) => one.includes(` ${name} `))!;
+    return line.trim().split(/ +/).slice(4);
+  };
   return {
-    buddies,
-    index: buddies.map((_, order) => thousandths(fragmentation_index(zone, order))),
-    unusable: buddies.map((_, order) => thousandths(Math.floor(((free - suitable(order)) * 1000) / free))),
+    buddies: columns(frag_show(k)).map(Number),
+    index: columns(extfrag_show(k)),
+    unusable: columns(unusable_show(k)),
   };
 }
 
