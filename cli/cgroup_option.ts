@@ -9,7 +9,7 @@ import { PAGE_COUNTER_MAX } from '../kernel/mm/page_counter.ts';
 import { user_mode_thread } from '../kernel/sched/fork.ts';
 import { run } from '../kernel/sched/run.ts';
 import { all_memcgs } from '../kernel/workloads/audit_memcg.ts';
-import { in_cgroup } from '../kernel/workloads/groups.ts';
+import { in_cgroup, NO_CGROUP } from '../kernel/workloads/groups.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import { UsageError } from './command.ts';
 import { errnoText } from './errno_text.ts';
@@ -84,7 +84,9 @@ export const workloadIn = (workload: Workload, path: string): Workload => ({
   name: `${workload.name}@${path}`,
   cgroups: workload.cgroups?.map((name) => `${path}/${name}`) ?? [],
   *start(work) {
-    yield* in_cgroup(work.k, cgroup_lookup(work.k, path)!, workload.start(work));
+    const memcg = cgroup_lookup(work.k, path);
+    if (memcg === null) work.not_begun(workload.name, NO_CGROUP);
+    else yield* in_cgroup(work.k, memcg, workload.start(work));
   },
 });
 

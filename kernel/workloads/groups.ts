@@ -4,7 +4,6 @@
 import { cgroup_mkdir, cgroup_write } from '../cgroup/memory_files.ts';
 import { PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
-import { KernelBug } from '../lib/bug.ts';
 import { type mem_cgroup, mem_cgroup_attach, mem_cgroup_from_task } from '../mm/memcontrol.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { read_once } from './stream.ts';
@@ -15,6 +14,8 @@ const WANTED = 1 / 4;
 const ANON_LIMIT = 1 / 8;
 const CACHE_LIMIT = 1 / 16;
 const ROUNDS = 3;
+/** How a task ends that should have been in a cgroup that could not be made. */
+export const NO_CGROUP = 'not begun: it has no cgroup';
 
 function* write_and_check(actor: Actor): Sleeping<void> {
   const pages = Math.floor(actor.run.k.mm.totalram_pages * WANTED);
@@ -33,9 +34,10 @@ export function* in_cgroup(k: Kernel, memcg: mem_cgroup, body: Sleeping<void>): 
   mem_cgroup_attach(k, before, k.current);
 }
 
-function* group(k: Kernel, name: string, share: number | null): Sleeping<mem_cgroup> {
+/** @returns null: there is no memory to make it of */
+function* group(k: Kernel, name: string, share: number | null): Sleeping<mem_cgroup | null> {
   const memcg = cgroup_mkdir(k, mem_cgroup_from_task(k, k.current), name);
-  if (typeof memcg === 'number') throw new KernelBug(`kernel BUG: a workload has no memory cgroup (${memcg})`);
+  if (typeof memcg === 'number') return null;
   const limit = share === null ? 'max' : `${Math.floor(k.mm.totalram_pages * share) * PAGE_SIZE}`;
   yield* cgroup_write(k, memcg, 'memory.max', limit);
   return memcg;
@@ -52,6 +54,7 @@ export const groups: Workload = {
     const file = run.open(Math.floor(k.mm.totalram_pages * WANTED));
     const start = function* (name: string, share: number | null, body: (actor: Actor) => Sleeping<void>) {
       const memcg = yield* group(k, name, share);
+      if (memcg === null) return run.not_begun(name, NO_CGROUP);
       const started = (function* (): Sleeping<void> {
         yield* run.start(name, body);
       })();

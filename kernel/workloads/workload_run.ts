@@ -243,13 +243,17 @@ export class WorkloadRun {
     return actor;
   }
 
+  /** Somebody for whom there is not even a place. */
+  not_begun(name: string, why: string): void {
+    this.end(this.actor(name), why);
+  }
+
   /** Starts a process. Context: a task runs. */
   *start(name: string, body: (actor: Actor) => Sleeping<void>, make: MakeProcess = spawn_process): Sleeping<Actor> {
     const actor = this.actor(name);
     const task = yield* make(this.k, name, () => body(actor));
     if (typeof task === 'number') {
-      actor.state = task === -EINTR ? 'not begun: its parent was killed' : 'no memory to begin with';
-      this.nr_running--;
+      this.end(actor, task === -EINTR ? 'not begun: its parent was killed' : 'no memory to begin with');
       return actor;
     }
     actor.task = task;

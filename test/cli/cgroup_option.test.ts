@@ -79,6 +79,13 @@ describe('--cgroup', () => {
       'pgdat boot: --cgroup b: memory.reclaim=1M: Resource temporarily unavailable',
     ]);
   });
+
+  it('begins nothing in a group that there was no memory to make', async () => {
+    const reserved = ['--sysctl', 'vm.min_free_kbytes=2147483647'];
+    const { code, out, err } = await boot(...reserved, '--cgroup', 'a', '--workload', 'fill@a');
+    expect([code, err]).toEqual([1, 'pgdat boot: --cgroup a: mkdir: Cannot allocate memory\n']);
+    expect(out).toContain('  fill: not begun: it has no cgroup, 0 pages written, 0 read and compared\n');
+  });
 });
 
 describe('--workload groups', () => {
