@@ -60,7 +60,7 @@ export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
   let done = false;
   user_mode_thread(k, 'init', function* () {
     for (const { path, writes } of specs) {
-      const memcg = cgroup_mkdir(k, k.memcg.root_mem_cgroup, path);
+      const memcg = yield* cgroup_mkdir(k, k.memcg.root_mem_cgroup, path);
       if (typeof memcg === 'number') {
         problems.push(`--cgroup ${path}: mkdir: ${errnoText(memcg)}`);
         continue;

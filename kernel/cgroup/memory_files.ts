@@ -88,10 +88,11 @@ export function cgroup_lookup(k: Kernel, path: string): mem_cgroup | null {
 }
 
 /** mkdir -p, below `parent`. @returns it, or -errno */
-export function cgroup_mkdir(k: Kernel, parent: mem_cgroup, path: string): mem_cgroup | number {
+export function* cgroup_mkdir(k: Kernel, parent: mem_cgroup, path: string): Sleeping<mem_cgroup | number> {
   let at = parent;
   for (const name of path.split('/')) {
-    const child = at.children.find((one) => one.online && one.name === name) ?? mem_cgroup_create(k, at, name);
+    const there = at.children.find((one) => one.online && one.name === name);
+    const child = there ?? (yield* mem_cgroup_create(k, at, name));
     if (typeof child === 'number') return child;
     at = child;
   }

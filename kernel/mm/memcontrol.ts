@@ -25,11 +25,12 @@ import {
 import { NR_VM_EVENT_ITEMS } from '../include/vm_event_item.ts';
 import type { Kernel } from '../kernel.ts';
 import { in_task } from '../sched/preempt.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
 import { Lruvec } from './lruvec.ts';
 import { drain_all_stock } from './memcg_charge.ts';
 import { type obj_cgroup, obj_cgroup_alloc, obj_cgroup_put } from './obj_cgroup.ts';
-import { __alloc_pages, __free_pages } from './page_alloc.ts';
+import { __free_pages, alloc_pages_sleeping } from './page_alloc.ts';
 import { page_counter, page_counter_set_low, page_counter_set_min } from './page_counter.ts';
 import { numa_node_id } from './percpu.ts';
 import { page_word_index, page_words } from './user_pgtable.ts';
@@ -154,11 +155,12 @@ export class MemcgState {
   }
 }
 
-const zeroed_page = (k: Kernel, nid: nid_t): pfn_t => __alloc_pages(k, GFP_KERNEL | __GFP_ZERO, 0, nid);
+const zeroed_page = (k: Kernel, nid: nid_t): Sleeping<pfn_t> =>
+  alloc_pages_sleeping(k, GFP_KERNEL | __GFP_ZERO, 0, nid);
 
 /** alloc_mem_cgroup_per_node_info(). @returns false: no memory */
-function alloc_lruvec(k: Kernel, memcg: mem_cgroup, nid: nid_t): boolean {
-  const pfn = zeroed_page(k, nid);
+function* alloc_lruvec(k: Kernel, memcg: mem_cgroup, nid: nid_t): Sleeping<boolean> {
+  const pfn = yield* zeroed_page(k, nid);
   if (pfn < 0) return false;
   const above = memcg.parent!.lruvecs[nid]!;
   const at = page_word_index(pfn);
@@ -168,11 +170,12 @@ function alloc_lruvec(k: Kernel, memcg: mem_cgroup, nid: nid_t): boolean {
 }
 
 /** mem_cgroup_alloc(). @returns false: no memory, and nothing is taken */
-function alloc_mem_cgroup(k: Kernel, memcg: mem_cgroup): boolean {
-  const pfn = zeroed_page(k, numa_node_id(k));
-  if (pfn >= 0) memcg.pages.push(pfn);
-  const whole = pfn >= 0 && Object.keys(memcg.parent!.lruvecs).every((nid) => alloc_lruvec(k, memcg, Number(nid)));
-  if (whole) memcg.objcg = obj_cgroup_alloc(k, memcg);
+function* alloc_mem_cgroup(k: Kernel, memcg: mem_cgroup): Sleeping<boolean> {
+  const pfn = yield* zeroed_page(k, numa_node_id(k));
+  let whole = pfn >= 0;
+  if (whole) memcg.pages.push(pfn);
+  for (const nid of Object.keys(memcg.parent!.lruvecs)) whole &&= yield* alloc_lruvec(k, memcg, Number(nid));
+  if (whole) memcg.objcg = yield* obj_cgroup_alloc(k, memcg);
   if (memcg.objcg !== null) return true;
   for (const page of memcg.pages) __free_pages(k, page, 0);
   return false;
@@ -184,13 +187,17 @@ function new_id({ memcg: { ids } }: Kernel): number {
   return 0;
 }
 
-/** mkdir: a child without limits. From the first one on, tasks' pages are charged. @returns it, or -errno */
-export function mem_cgroup_create(k: Kernel, parent: mem_cgroup, name: string): mem_cgroup | number {
+/**
+ * mkdir: a child without limits. From the first one on, tasks' pages are charged.
+ * Context: nobody else makes or removes cgroups meanwhile.
+ * @returns it, or -errno
+ */
+export function* mem_cgroup_create(k: Kernel, parent: mem_cgroup, name: string): Sleeping<mem_cgroup | number> {
   if (name === '' || name.includes('/') || name.includes('\n')) return -EINVAL;
   if (parent.children.some((child) => child.online && child.name === name)) return -EEXIST;
   const memcg = new mem_cgroup(name, parent);
   memcg.id = new_id(k);
-  if (memcg.id === 0 || !alloc_mem_cgroup(k, memcg)) return -ENOMEM;
+  if (memcg.id === 0 || !(yield* alloc_mem_cgroup(k, memcg))) return -ENOMEM;
   k.memcg.ids.set(memcg.id, memcg);
   k.memcg.memcgs.set(memcg.pages[0]!, memcg);
   parent.children.push(memcg);

@@ -7,8 +7,9 @@ import { __GFP_ZERO, GFP_KERNEL } from '../include/gfp_types.ts';
 import { PG_MEMCG_DATA, PG_MEMCG_DATA_HI } from '../include/mm_types.ts';
 import { PAGE_OFFSET_HI, PAGE_SIZE, type phys_addr_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import type { Sleeping } from '../sched/sleeping.ts';
 import type { mem_cgroup } from './memcontrol.ts';
-import { alloc_pages } from './mempolicy.ts';
+import { alloc_pages_task } from './mempolicy.ts';
 
 const OBJ_CGROUP_SIZE = 64;
 const TWO_32 = 2 ** 32;
@@ -28,10 +29,10 @@ export class obj_cgroup {
 }
 
 /** One for a cgroup that is made. @returns null: no memory */
-export function obj_cgroup_alloc(k: Kernel, memcg: mem_cgroup): obj_cgroup | null {
+export function* obj_cgroup_alloc(k: Kernel, memcg: mem_cgroup): Sleeping<obj_cgroup | null> {
   const { free_slots, objcgs } = k.memcg;
   if (free_slots.length === 0) {
-    const pfn = alloc_pages(k, GFP_KERNEL | __GFP_ZERO, 0);
+    const pfn = yield* alloc_pages_task(k, GFP_KERNEL | __GFP_ZERO, 0);
     if (pfn < 0) return null;
     for (let at = PAGE_SIZE - OBJ_CGROUP_SIZE; at >= 0; at -= OBJ_CGROUP_SIZE) free_slots.push(pfn * PAGE_SIZE + at);
   }

@@ -31,7 +31,7 @@ const BATCH = 64;
 function machine(test: Test): { k: Kernel; a: mem_cgroup; b: mem_cgroup } {
   const k = running(test, nodes_of(1, 64));
   const made = (parent: mem_cgroup, name: string): mem_cgroup => {
-    const memcg = mem_cgroup_create(k, parent, name);
+    const memcg = not_sleeping(mem_cgroup_create(k, parent, name), 'mkdir');
     KUNIT_ASSERT_TRUE(test, `cgroup ${name}`, memcg instanceof mem_cgroup);
     return memcg as mem_cgroup;
   };

@@ -1,7 +1,7 @@
 // Self tests of memory cgroups under pressure: who pays for pages of users and files, what is reclaimed at limits, what is
 // protected, swap, groups that are removed while they have pages.
 
-import { cgroup_read } from '../cgroup/memory_files.ts';
+import { cgroup_mkdir, cgroup_read } from '../cgroup/memory_files.ts';
 import { lookup_disk } from '../drivers/block/disk.ts';
 import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { MIGRATE_SYNC, MR_COMPACTION } from '../include/migrate_mode.ts';
@@ -28,7 +28,7 @@ import { folio_isolate_lru } from '../mm/isolate_lru.ts';
 import { IsolatedPages } from '../mm/isolated_pages.ts';
 import { lruvec_page_state } from '../mm/lruvec.ts';
 import { page_memcg_check } from '../mm/memcg_kmem.ts';
-import { type mem_cgroup, mem_cgroup_attach, mem_cgroup_remove } from '../mm/memcontrol.ts';
+import { mem_cgroup, mem_cgroup_attach, mem_cgroup_remove } from '../mm/memcontrol.ts';
 import { AllocatedTarget, count_isolated, migrate_pages } from '../mm/migrate.ts';
 import { vm_mmap_file } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
@@ -431,6 +431,22 @@ export const memcg_user_suite: Suite = {
         workers.map((worker) => worker.read(0, 9000)),
         [9000, 9000],
       );
+    }),
+    // Whoever makes a cgroup waits until others' pages have gone to swap.
+    KUNIT_CASE('made_while_memory_is_short', (test) => {
+      const k = memcg_machine(test, 12_000);
+      const worker = new Worker(k, 'worker', k.memcg.root_mem_cgroup);
+      KUNIT_EXPECT_TRUE(test, 'written', worker.write(0, 14_000));
+      const { root_mem_cgroup } = k.memcg;
+      const in_swap = (): number => k.swap.total_swap_pages - k.swap.nr_swap_pages;
+      const before = in_swap();
+      const made = worker.do(function* () {
+        let groups = 0;
+        while (groups < 2000 && (yield* cgroup_mkdir(k, root_mem_cgroup, `${groups}`)) instanceof mem_cgroup) groups++;
+        return groups;
+      });
+      KUNIT_EXPECT_EQ(test, 'cgroups', [made, root_mem_cgroup.children.length], [2000, 2000]);
+      KUNIT_EXPECT_TRUE(test, 'pages that made room', in_swap() - before > 3000);
     }),
     KUNIT_CASE('dirty_pages', (test) => {
       const k = memcg_machine(test, 0);

@@ -17,7 +17,7 @@ import { user_read, user_translate, user_write } from '../mm/uaccess.ts';
 import { exit_to_user_mode } from '../sched/fork.ts';
 import { run } from '../sched/run.ts';
 import { send_sig } from '../sched/signal.ts';
-import type { Sleeping } from '../sched/sleeping.ts';
+import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import type { task_struct } from '../sched/task.ts';
 import { schedule_timeout_interruptible } from '../sched/timeout.ts';
 import { made_progress } from '../sched/watchdog.ts';
@@ -41,7 +41,7 @@ export const put = (k: Kernel, memcg: mem_cgroup, name: string, text: string): n
 
 /** @param files such as "memory.max" with pages */
 export function group(k: Kernel, path: string, files: Readonly<Record<string, number>> = {}): mem_cgroup {
-  const memcg = cgroup_mkdir(k, k.memcg.root_mem_cgroup, path);
+  const memcg = not_sleeping(cgroup_mkdir(k, k.memcg.root_mem_cgroup, path), 'mkdir');
   if (typeof memcg === 'number') throw new KernelBug(`kernel BUG: a test has no cgroup ${path} (${memcg})`);
   for (const [name, pages] of Object.entries(files)) put(k, memcg, name, `${pages * PAGE_SIZE}`);
   return memcg;

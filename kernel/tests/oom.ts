@@ -171,7 +171,7 @@ function made_cpuset(test: Test, k: Kernel, name: string, mems: string): cpuset 
 }
 
 function made_memcg(test: Test, k: Kernel, parent: mem_cgroup, name: string): mem_cgroup {
-  const memcg = mem_cgroup_create(k, parent, name);
+  const memcg = not_sleeping(mem_cgroup_create(k, parent, name), 'mkdir');
   KUNIT_ASSERT_TRUE(test, 'a cgroup', memcg instanceof mem_cgroup);
   return memcg as mem_cgroup;
 }

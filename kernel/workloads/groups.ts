@@ -36,7 +36,7 @@ export function* in_cgroup(k: Kernel, memcg: mem_cgroup, body: Sleeping<void>): 
 
 /** @returns null: there is no memory to make it of */
 function* group(k: Kernel, name: string, share: number | null): Sleeping<mem_cgroup | null> {
-  const memcg = cgroup_mkdir(k, mem_cgroup_from_task(k, k.current), name);
+  const memcg = yield* cgroup_mkdir(k, mem_cgroup_from_task(k, k.current), name);
   if (typeof memcg === 'number') return null;
   const limit = share === null ? 'max' : `${Math.floor(k.mm.totalram_pages * share) * PAGE_SIZE}`;
   yield* cgroup_write(k, memcg, 'memory.max', limit);

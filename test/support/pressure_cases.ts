@@ -176,7 +176,7 @@ function give_all({ run }: Actor): void {
 export function limited(pages: number) {
   return function* (run: WorkloadRun): Sleeping<void> {
     const { k } = run;
-    const memcg = cgroup_mkdir(k, k.memcg.root_mem_cgroup, 'g') as mem_cgroup;
+    const memcg = (yield* cgroup_mkdir(k, k.memcg.root_mem_cgroup, 'g')) as mem_cgroup;
     yield* cgroup_write(k, memcg, 'memory.max', '64M');
     mem_cgroup_attach(k, memcg, k.current);
     yield* run.start('press', (actor) => write_and_read(actor, pages));

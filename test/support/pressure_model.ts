@@ -22,7 +22,7 @@ import { all_vm_events } from '../../kernel/mm/vm_event.ts';
 import { global_node_page_state, global_zone_page_state } from '../../kernel/mm/vmstat.ts';
 import { kthread_run } from '../../kernel/sched/kthread.ts';
 import { run } from '../../kernel/sched/run.ts';
-import type { Sleeping } from '../../kernel/sched/sleeping.ts';
+import { not_sleeping, type Sleeping } from '../../kernel/sched/sleeping.ts';
 import { msleep } from '../../kernel/sched/timeout.ts';
 import { Audit } from '../../kernel/workloads/audit.ts';
 import type { HeldBlock } from '../../kernel/workloads/census.ts';
@@ -74,7 +74,7 @@ export class PressureModel {
     this.files = Array.from({ length: NR_FILES }, (_, n) => new ModelFile(k, disk, n * pages, pages));
     const total = spec.swap.reduce((sum, mib) => sum + mib, spec.room) * PAGES_PER_MIB;
     this.share = Math.floor((total * spec.demand) / 100 / NR_TASKS / 2);
-    const memcg = mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'limited');
+    const memcg = not_sleeping(mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'limited'), 'mkdir');
     this.#memcg = typeof memcg === 'number' ? null : memcg;
     this.#audit = new Audit(k);
     this.#fill_up();

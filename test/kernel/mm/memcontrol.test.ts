@@ -48,7 +48,7 @@ const BATCH = 64;
 const written = (body: Sleeping<number>): number => not_sleeping(body, 'the write');
 
 function created(k: Kernel, parent: mem_cgroup, name: string): mem_cgroup {
-  const memcg = mem_cgroup_create(k, parent, name);
+  const memcg = not_sleeping(mem_cgroup_create(k, parent, name), 'mkdir');
   if (typeof memcg === 'number') throw new Error(`mem_cgroup_create: ${memcg}`);
   return memcg;
 }
@@ -185,7 +185,10 @@ describe('who is charged', () => {
 
   test('names are taken once', () => {
     const { k, a } = machine();
-    expect([mem_cgroup_create(k, a, 'b'), mem_cgroup_create(k, a, 'x/y')]).toEqual([EEXIST, EINVAL]);
+    expect([
+      not_sleeping(mem_cgroup_create(k, a, 'b'), 'mkdir'),
+      not_sleeping(mem_cgroup_create(k, a, 'x/y'), 'mkdir'),
+    ]).toEqual([EEXIST, EINVAL]);
   });
 });
 

@@ -23,6 +23,7 @@ import { mm_struct } from '../../../kernel/mm/mm_struct.ts';
 import { oom_hooks } from '../../../kernel/mm/oom_kill.ts';
 import { page_counter_charge } from '../../../kernel/mm/page_counter.ts';
 import { zones_of } from '../../../kernel/mm/prepare_alloc.ts';
+import { not_sleeping } from '../../../kernel/sched/sleeping.ts';
 import { task_struct } from '../../../kernel/sched/task.ts';
 import { printed } from '../../support/zoned.ts';
 
@@ -113,7 +114,7 @@ const word = (lines: readonly string[], name: string): string | undefined =>
 function memcg_of(k: Kernel, lines: readonly string[], oom_memcg: string): mem_cgroup {
   const made: mem_cgroup[] = [k.memcg.root_mem_cgroup];
   for (const name of word(lines, 'task_memcg')!.slice(1).split('/')) {
-    const memcg = mem_cgroup_create(k, made.at(-1)!, name);
+    const memcg = not_sleeping(mem_cgroup_create(k, made.at(-1)!, name), 'mkdir');
     if (!(memcg instanceof mem_cgroup)) throw new Error(`no cgroup ${name}`);
     made.push(memcg);
   }

@@ -33,6 +33,7 @@ import { set_pageblock_migratetype } from '../../../kernel/mm/pageblock.ts';
 import { pcp_count } from '../../../kernel/mm/pageset.ts';
 import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { zone_page_state_snapshot } from '../../../kernel/mm/vmstat.ts';
+import { not_sleeping } from '../../../kernel/sched/sleeping.ts';
 import { drawnAllocator, pagesOnLists } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
 import { printed } from '../../support/zoned.ts';
@@ -261,7 +262,7 @@ describe('page_owner=on', () => {
 
   test('a page that is charged to a memory cgroup says so', () => {
     const k = owned();
-    const memcg = mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'jobs');
+    const memcg = not_sleeping(mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'jobs'), 'mkdir');
     if (typeof memcg === 'number') throw new Error(`mem_cgroup_create: ${memcg}`);
     k.current.flags &= ~PF_KTHREAD;
     mem_cgroup_attach(k, memcg, k.current);

@@ -13,6 +13,7 @@ import { drain_all_pages } from '../../../kernel/mm/pcp.ts';
 import { charge, jiffies } from '../../../kernel/sched/clock.ts';
 import { user_mode_thread } from '../../../kernel/sched/fork.ts';
 import { run } from '../../../kernel/sched/run.ts';
+import { not_sleeping } from '../../../kernel/sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../../../kernel/sched/timeout.ts';
 import { drawnAllocator } from '../../support/allocator.ts';
 import { MiB } from '../../support/hw.ts';
@@ -149,7 +150,7 @@ describe('alloc_pages_sleeping()', () => {
   test('the charge to a memory cgroup waits for its reclaim; without success the page is given back', () => {
     const { k, pages, said } = machine();
     give_back(k, pages, 2000);
-    const memcg = mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'a');
+    const memcg = not_sleeping(mem_cgroup_create(k, k.memcg.root_mem_cgroup, 'a'), 'mkdir');
     if (typeof memcg === 'number') throw new Error('mem_cgroup_create');
     k.page_alloc.reclaim = helpers({
       *try_to_free_mem_cgroup_pages() {
