@@ -10,7 +10,7 @@ import { KernelBug } from '../kernel/lib/bug.ts';
 import { parseTimes, type Seen, secondsText, seenData, seenText } from './at_option.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type BootPlan, begin, explainAt, goOn } from './boot_run.ts';
-import { checkNodes, filesText, parseCats, readFiles } from './cat_option.ts';
+import { checkCats, filesText, parseCats, readFiles } from './cat_option.ts';
 import { parseCgroups } from './cgroup_option.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
 import { configSwitches, parseConfigOption } from './config_option.ts';
@@ -144,7 +144,7 @@ export const bootCommand: Command = {
     const begun = begin(plan, json ? undefined : (text) => output.out(text.replaceAll('\r', '')));
     const { lab, asked } = begun;
     const { kernel, stopped } = lab;
-    if (stopped === null) checkNodes(kernel, paths);
+    if (stopped === null) checkCats(kernel, paths);
     const stages = values.has('--times') ? timesOf(lab) : null;
     const problems = [...begun.problems];
     const explanations = asked?.explanations ?? [];

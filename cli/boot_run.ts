@@ -7,7 +7,7 @@ import type { KernelConfig } from '../kernel/config.ts';
 import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import type { Look } from '../kernel/workloads/workloads.ts';
-import { type CgroupSpec, makeCgroups } from './cgroup_option.ts';
+import { type CgroupSpec, checkCgroups, makeCgroups } from './cgroup_option.ts';
 import { type Explained, type Explanation, explainAll, type Request } from './explain.ts';
 import { bootLab, type Lab } from './lab.ts';
 import { prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
@@ -39,7 +39,10 @@ export interface Begun {
   readonly over: KernelPanic | KernelBug | null;
 }
 
-/** From power-on up to the workloads. */
+/**
+ * From power-on up to the workloads.
+ * @throws UsageError
+ */
 export function begin(plan: BootPlan, onSerial?: (text: string) => void): Begun {
   const { swap, fileDisk } = plan;
   const lab = bootLab({
@@ -53,6 +56,7 @@ export function begin(plan: BootPlan, onSerial?: (text: string) => void): Begun 
   });
   const { kernel, stopped } = lab;
   if (stopped !== null) return { lab, problems: [], asked: null, over: stopped };
+  checkCgroups(kernel, plan.cgroups, plan.workloads);
   const problems = [
     ...switchSwapOn(kernel, swap),
     ...setSysctls(kernel, plan.sysctls),

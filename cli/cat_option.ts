@@ -67,15 +67,17 @@ function nearFile(path: string, cgroups: readonly string[]): string | null {
 }
 
 /**
- * Once the machine has booted: whether it has the nodes.
+ * Once the machine has booted: whether it has the nodes, and memory cgroups.
  * @throws UsageError
  */
-export function checkNodes(k: Kernel, paths: readonly string[]): void {
+export function checkCats(k: Kernel, paths: readonly string[]): void {
   const nodes = [...for_each_node_mask(k.node_online_map)];
   const problems = paths.flatMap((path) => {
     const nid = node_of_file(path);
-    if (nid === null || nodes.includes(nid)) return [];
-    return [`--cat ${path}: there is no node ${nid}, the nodes are ${nodes.join(', ')}`];
+    if (nid !== null && !nodes.includes(nid))
+      return [`--cat ${path}: there is no node ${nid}, the nodes are ${nodes.join(', ')}`];
+    const of_memory = cgroup_file(path)?.name.startsWith('memory.') ?? false;
+    return of_memory && k.memcg.disabled ? [`--cat ${path}: there is none with cgroup_disable=memory`] : [];
   });
   if (problems.length > 0) throw new UsageError(problems);
 }

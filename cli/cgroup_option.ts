@@ -53,6 +53,17 @@ function neededBy(file: string): string {
   return `a size such as 64M${file === 'memory.reclaim' ? '' : ', or max,'} is needed`;
 }
 
+/**
+ * Once the machine has booted: whether there can be cgroups for the options and workloads that make some.
+ * @throws UsageError
+ */
+export function checkCgroups(k: Kernel, specs: readonly CgroupSpec[], workloads: readonly Workload[]): void {
+  if (!k.memcg.disabled) return;
+  const workload = workloads.find(({ cgroups = [] }) => cgroups.length > 0);
+  const who = specs.length > 0 ? '--cgroup' : workload === undefined ? null : `--workload ${workload.name}`;
+  if (who !== null) throw new UsageError([`${who}: there are no memory cgroups with cgroup_disable=memory`]);
+}
+
 /** mkdir, and the writes, in the order given. @returns what went wrong, a line each */
 export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
   if (specs.length === 0) return [];

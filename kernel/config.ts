@@ -77,6 +77,9 @@ export interface KernelConfig {
   /** Requests are checked not to end in reclaim that asked for them. */
   readonly PROVE_LOCKING: boolean;
   readonly INIT_ON_ALLOC_DEFAULT_ON: boolean;
+  /** Controllers of cgroups, in the order of cgroup_subsys.h; what of cgroups can be switched off besides. */
+  readonly cgroup_subsys: readonly string[];
+  readonly cgroup_features: readonly string[];
   readonly LOG_BUF_SHIFT: number;
 }
 
@@ -147,6 +150,11 @@ export const debian: KernelConfig = {
   DEBUG_ATOMIC_SLEEP: false,
   PROVE_LOCKING: false,
   INIT_ON_ALLOC_DEFAULT_ON: true,
+  cgroup_subsys: [
+    ...['cpuset', 'cpu', 'cpuacct', 'io', 'memory', 'devices', 'freezer'],
+    ...['net_cls', 'perf_event', 'net_prio', 'hugetlb', 'pids', 'rdma', 'misc'],
+  ],
+  cgroup_features: ['pressure'],
   LOG_BUF_SHIFT: 17,
 };
 
@@ -191,6 +199,8 @@ export const recorder: KernelConfig = {
   CMA: true,
   TRANSPARENT_HUGEPAGE: 'madvise',
   DEFERRED_STRUCT_PAGE_INIT: false,
+  cgroup_subsys: ['cpuset', 'memory'],
+  cgroup_features: [],
   ZSMALLOC: false,
   ZSWAP: false,
   KSM: false,

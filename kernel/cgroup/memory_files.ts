@@ -120,6 +120,7 @@ export function cgroup_file(path: string): { readonly cgroup: string; readonly n
 /** @param path from the root, such as /sys/fs/cgroup/a/memory.stat. @returns null: there is no such file */
 export function cgroup_read(k: Kernel, path: string): string | null {
   const found = cgroup_file(path);
-  const memcg = found === null ? null : cgroup_lookup(k, found.cgroup);
-  return memcg === null ? null : files.get(found!.name)!.show!(memcg, k);
+  if (found === null || (k.memcg.disabled && found.name.startsWith('memory.'))) return null;
+  const memcg = cgroup_lookup(k, found.cgroup);
+  return memcg === null ? null : files.get(found.name)!.show!(memcg, k);
 }

@@ -18,6 +18,7 @@ import { parse_memmap_opt, parse_memopt } from '../arch/x86/e820_params.ts';
 import { parse_direct_gbpages_off, parse_direct_gbpages_on } from '../arch/x86/init_mem.ts';
 import { set_debug_rodata } from '../arch/x86/mem_init.ts';
 import { numa_setup } from '../arch/x86/numa.ts';
+import { cgroup_disable } from '../cgroup/cgroup.ts';
 import type { KernelConfig } from '../config.ts';
 import type { Kernel } from '../kernel.ts';
 import { debug_kernel, ignore_loglevel_setup, loglevel, quiet_kernel } from '../lib/loglevel.ts';
@@ -122,6 +123,7 @@ export const setup_table: readonly setup_param[] = [
   { name: 'ihash_entries=', setup: set_ihash_entries },
   { name: 'fail_page_alloc=', setup: setup_fail_page_alloc },
   { name: 'transparent_hugepage=', setup: setup_transparent_hugepage },
+  { name: 'cgroup_disable=', setup: cgroup_disable },
   { name: 'trace_event=', setup: setup_trace_event },
   { name: 'trace_buf_size=', setup: set_buf_size },
 ];
@@ -157,7 +159,7 @@ export const known_elsewhere = {
   `),
   setup: words(`
     acpi_backlight= acpi_enforce_resources= acpi_osi= acpi_sleep= agp= amd_iommu= apparmor= apicpmtimer audit=
-    audit_backlog_limit= cgroup.memory= cgroup_disable= cgroup_no_v1= checkreqprot= clearcpuid= clocksource= console=
+    audit_backlog_limit= cgroup.memory= cgroup_no_v1= checkreqprot= clearcpuid= clocksource= console=
     coredump_filter= cpu0_hotplug deferred_probe_timeout= delayacct elevator= enforcing= evm= fbcon=
     fips= ftrace= ftrace_dump_on_oops hardened_usercopy= hest_disable hibernate= highres= hpet= ima_hash=
     ima_policy= init= initcall_blacklist= initcall_debug initramfs_async= intel_idle intel_iommu= iomem= ip=

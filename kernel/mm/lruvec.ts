@@ -2,7 +2,8 @@
 // kin; mm/mmzone.c lruvec_init()): five rings through struct page, their heads in pg_data_t or, of a memory cgroup, in a
 // page of its own on the node (struct mem_cgroup_per_node).
 //
-// How many pages each list has is kept by zone, exactly, as struct mem_cgroup_per_node has it; the counters of node and
+// How many pages each list has is kept by zone, exactly, as struct mem_cgroup_per_node has it, which counts unless
+// cgroup_disable=memory; the counters of node and
 // zone that go with it lag behind by what CPUs hold in their diffs.
 //
 // Left out: large folios, the multi-generational LRU. Differs from Linux: the root cgroup's lists are those in pg_data_t;
@@ -46,7 +47,7 @@ import type { mem_cgroup } from './memcontrol.ts';
 import { type PgData, read64, write64 } from './mmzone.ts';
 import { lru_pointer, lru_pointer_hi, lru_pointer_pfn, page_index, section_map } from './page.ts';
 import { init_list_head, is_page_pointer, type ListOwner, list_add, list_add_tail, list_del } from './page_list.ts';
-import { __mod_node_page_state, __mod_zone_page_state, node_page_state_pages } from './vmstat.ts';
+import { __mod_node_page_state, __mod_zone_page_state, node_page_state_pages, zone_page_state } from './vmstat.ts';
 
 /** Words of a list_head. */
 const LIST_WORDS = 4;
@@ -192,18 +193,22 @@ export function update_lru_size(k: Kernel, lruvec: Lruvec, lru: number, zid: num
 }
 
 /** Pages on a list, those of zones up to `zone_idx`. */
-export function lruvec_lru_size(lruvec: Lruvec, lru: number, zone_idx: number): number {
+export function lruvec_lru_size(k: Kernel, lruvec: Lruvec, lru: number, zone_idx: number): number {
+  const { node_zones } = lruvec.pgdat;
   let size = 0;
   for (let zid = 0; zid <= zone_idx && zid < MAX_NR_ZONES; zid++) {
-    size += lruvec.lru_zone_size[zid * NR_LRU_LISTS + lru]!;
+    size += k.memcg.disabled
+      ? zone_page_state(node_zones[zid]!, NR_ZONE_INACTIVE_ANON + lru)
+      : lruvec.lru_zone_size[zid * NR_LRU_LISTS + lru]!;
   }
   return size;
 }
 
 /** Pages on a list, with those of cgroups below. */
 export function lruvec_tree_size(k: Kernel, lruvec: Lruvec, lru: number): number {
+  if (k.memcg.disabled) return node_page_state_pages(lruvec.pgdat, lru);
   if (lruvec.memcg !== null) return lruvec.stats[lru]!;
-  let size = lruvec_lru_size(lruvec, lru, MAX_NR_ZONES - 1);
+  let size = lruvec_lru_size(k, lruvec, lru, MAX_NR_ZONES - 1);
   for (const { lruvecs } of k.memcg.root_mem_cgroup.children) size += lruvecs[lruvec.pgdat.node_id]!.stats[lru]!;
   return size;
 }

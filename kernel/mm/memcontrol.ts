@@ -14,6 +14,7 @@ import {
   EBUSY,
   EEXIST,
   EINVAL,
+  ENODEV,
   ENOMEM,
   type nid_t,
   PAGE_OFFSET_HI,
@@ -118,6 +119,8 @@ export interface memcg_stock_pcp {
 
 export class MemcgState {
   readonly root_mem_cgroup = new mem_cgroup('/', null);
+  /** cgroup_disable=memory */
+  disabled = false;
   /** Whether the controller is on the default hierarchy, cgroup v2. */
   on_dfl = true;
   /** set_active_memcg() in interrupts. */
@@ -190,9 +193,12 @@ function new_id({ memcg: { ids } }: Kernel): number {
 /**
  * mkdir: a child without limits. From the first one on, tasks' pages are charged.
  * Context: nobody else makes or removes cgroups meanwhile.
+ *
+ * Differs from Linux: there are no cgroups at all where memory is not among their controllers.
  * @returns it, or -errno
  */
 export function* mem_cgroup_create(k: Kernel, parent: mem_cgroup, name: string): Sleeping<mem_cgroup | number> {
+  if (k.memcg.disabled) return -ENODEV;
   if (name === '' || name.includes('/') || name.includes('\n')) return -EINVAL;
   if (parent.children.some((child) => child.online && child.name === name)) return -EEXIST;
   const memcg = new mem_cgroup(name, parent);

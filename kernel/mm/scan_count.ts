@@ -123,7 +123,7 @@ export function get_scan_count(k: Kernel, lruvec: Lruvec, sc: scan_control, nr: 
   const online = lruvec.memcg === null || lruvec.memcg.online;
   for (let lru = 0; lru < NR_EVICTABLE_LRU; lru++) {
     const file = is_file_lru(lru);
-    const lruvec_size = lruvec_lru_size(lruvec, lru, sc.reclaim_idx);
+    const lruvec_size = lruvec_lru_size(k, lruvec, lru, sc.reclaim_idx);
     let scan = Math.floor(unprotected(lruvec_size, lruvec, sc) / 2 ** sc.priority);
     // What is left of a group that is gone goes first.
     if (scan === 0 && !online) scan = Math.min(lruvec_size, SWAP_CLUSTER_MAX);

@@ -148,6 +148,7 @@ function* alloc_swap_map(k: Kernel, si: swap_info_struct, maxpages: number): Sle
 
 /** Room for the owner of each page. @returns 0 or -ENOMEM */
 function* swap_cgroup_swapon(k: Kernel, si: swap_info_struct, maxpages: number): Sleeping<number> {
+  if (k.memcg.disabled) return 0;
   const error = yield* take_pages(k, si, Math.ceil(maxpages / SC_PER_PAGE), GFP_KERNEL | __GFP_ZERO);
   if (error === 0) return 0;
   pr_info(k, "couldn't allocate enough memory for swap_cgroup");

@@ -84,7 +84,7 @@ function list(k: Kernel, lru: number): pfn_t[] {
   return pages;
 }
 
-const size = (k: Kernel, lru: number): number => lruvec_lru_size(k.lru.lruvecs[0]!, lru, MAX_NR_ZONES - 1);
+const size = (k: Kernel, lru: number): number => lruvec_lru_size(k, k.lru.lruvecs[0]!, lru, MAX_NR_ZONES - 1);
 
 /** What node and zones count, by list. */
 function counted(k: Kernel): { node: number[]; zones: number[] } {

@@ -147,7 +147,7 @@ export const vmscan_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'came across', k.vmscan.isolate.nr_scanned, 32);
       KUNIT_EXPECT_EQ(test, 'held', page_count(k, pages[0]!), 2);
       KUNIT_EXPECT_TRUE(test, 'on no list', !folio_test(k, pages[0]!, PG_lru));
-      KUNIT_EXPECT_EQ(test, 'left', lruvec_lru_size(lruvec!, LRU_INACTIVE_FILE, MAX_NR_ZONES - 1), 8);
+      KUNIT_EXPECT_EQ(test, 'left', lruvec_lru_size(k, lruvec!, LRU_INACTIVE_FILE, MAX_NR_ZONES - 1), 8);
 
       // One whose user has gone meanwhile, and one that has become active.
       folio_put(k, pages[3]!);
@@ -191,7 +191,7 @@ export const vmscan_suite: Suite = {
       KUNIT_EXPECT_TRUE(test, 'not twice', !folio_isolate_lru(k, pfn));
       folio_putback_lru(k, pfn);
       lru_add_drain(k);
-      KUNIT_EXPECT_EQ(test, 'back', lruvec_lru_size(k.lru.lruvecs[0]!, LRU_INACTIVE_ANON, MAX_NR_ZONES - 1), 1);
+      KUNIT_EXPECT_EQ(test, 'back', lruvec_lru_size(k, k.lru.lruvecs[0]!, LRU_INACTIVE_ANON, MAX_NR_ZONES - 1), 1);
       KUNIT_EXPECT_EQ(test, 'references', page_count(k, pfn), 1);
     }),
     KUNIT_CASE_PARAM(

@@ -71,6 +71,32 @@ describe('--cgroup', () => {
     expect(err).toContain(why);
   });
 
+  it.each([
+    [['--cgroup', 'web,memory.max=8M', '--workload', 'fill@web'], '--cgroup: there are no memory cgroups'],
+    [['--workload', 'groups'], '--workload groups: there are no memory cgroups'],
+    [['--cat', '/sys/fs/cgroup/memory.stat'], '--cat /sys/fs/cgroup/memory.stat: there is none'],
+  ])('refuses %j where the kernel has no memory controller', async (argv, why) => {
+    const { code, out, err } = await boot('-append', 'cgroup_disable=memory', ...argv);
+    expect([code, err]).toEqual([2, `pgdat boot: ${why} with cgroup_disable=memory\n`]);
+    expect(out).toMatch(/\] cgroup: Disabling memory control group subsystem$/m);
+    expect(out).not.toMatch(/^workload/m);
+  });
+
+  it('runs workloads without the memory controller, which needs nothing for swap then', async () => {
+    const run = ['--swap', '16M', '--workload', 'fill', '--cat', '/sys/fs/cgroup/cgroup.procs', '--json'];
+    const { code, out, err } = await boot(...run, '-append', 'cgroup_disable=memory,blkio');
+    expect([code, err]).toEqual([0, '']);
+    const { log, workload } = JSON.parse(out);
+    expect(log.filter((line: string) => line.startsWith('cgroup:'))).toEqual([
+      'cgroup: Disabling memory control group subsystem',
+      'cgroup: Disabling io control group subsystem',
+    ]);
+    expect(workload).toMatchObject({ ended: 'finished', problems: [], wrong_pages: 0 });
+    const all = JSON.parse((await boot(...run)).out);
+    // Which has 2 bytes for each of its 4096 pages.
+    expect(workload.samples[0].free[1] - all.workload.samples[0].free[1]).toBeGreaterThanOrEqual(2);
+  });
+
   it('tells what the kernel refuses', async () => {
     const { code, err } = await boot('--cgroup', 'a,memory.max=much', '--cgroup', 'b,memory.reclaim=1M');
     expect(code).toBe(1);
