@@ -6,7 +6,7 @@
 // entries but shadows. Differs from Linux: page->mapping points to no memory: see anon_vma.ts.
 
 import type { gendisk } from '../drivers/block/disk.ts';
-import { GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
+import { __GFP_WRITE, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';
 import { PG_FLAGS, PG_INDEX, PG_INDEX_HI, PG_MAPPING, PG_MAPPING_HI, PG_REFCOUNT } from '../include/mm_types.ts';
 import { NR_DIRTIED, NR_FILE_DIRTY, NR_FILE_PAGES, NR_ZONE_WRITE_PENDING } from '../include/mmzone.ts';
 import { PG_dirty, PG_locked, PG_reclaim } from '../include/page_flags.ts';
@@ -113,8 +113,12 @@ export function filemap_get_folio(k: Kernel, mapping: address_space, index: numb
   return pfn;
 }
 
-/** Puts a new page into the cache, locked, and on its way to the LRU lists. @returns 0 or -EEXIST */
-export function filemap_add_folio(k: Kernel, mapping: address_space, pfn: pfn_t, index: number): number {
+/**
+ * Puts a new page into the cache, locked, and on its way to the LRU lists.
+ * @param gfp with __GFP_WRITE what it held before will not be looked at: that it is back says nothing of what is needed
+ * @returns 0 or -EEXIST
+ */
+export function filemap_add_folio(k: Kernel, mapping: address_space, pfn: pfn_t, index: number, gfp: gfp_t): number {
   const { i_pages } = mapping;
   if (i_pages.page(index) >= 0) return -EEXIST;
   const m = section_map(k.mm, pfn);
@@ -129,7 +133,7 @@ export function filemap_add_folio(k: Kernel, mapping: address_space, pfn: pfn_t,
   i_pages.store_page(index, pfn);
   mapping.nrpages++;
   mod_lruvec_folio_state(k, m, i, NR_FILE_PAGES, 1);
-  if (shadow >= 0) workingset_refault(k, pfn, shadow);
+  if (shadow >= 0 && (gfp & __GFP_WRITE) === 0) workingset_refault(k, pfn, shadow);
   folio_add_lru(k, pfn);
   return 0;
 }

@@ -48,7 +48,7 @@ export function* filemap_create_folio(k: Kernel, mapping: address_space, index: 
     folio_put(k, pfn);
     return -1;
   }
-  if (filemap_add_folio(k, mapping, pfn, index) === 0) return pfn;
+  if (filemap_add_folio(k, mapping, pfn, index, gfp) === 0) return pfn;
   folio_put(k, pfn);
   return -1;
 }
