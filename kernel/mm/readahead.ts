@@ -13,12 +13,13 @@ import {
   submit_bio,
 } from '../drivers/block/blk.ts';
 import { __GFP_COMP, __GFP_NORETRY, __GFP_NOWARN } from '../include/gfp_types.ts';
-import { PG_error, PG_readahead, PG_uptodate } from '../include/page_flags.ts';
-import { PAGE_SIZE, type pfn_t } from '../include/types.ts';
+import { PG_error, PG_readahead, PG_uptodate, PG_writeback } from '../include/page_flags.ts';
+import { type gfp_t, PAGE_SIZE, type pfn_t } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
+import { memalloc_nofs_restore, memalloc_nofs_save } from '../sched/mm.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { type address_space, type file, filemap_add_folio, folio_index, last_index } from './filemap.ts';
-import { folio_clear, folio_set } from './folio.ts';
+import { folio_clear, folio_set, folio_test } from './folio.ts';
 import { folio_unlock } from './folio_lock.ts';
 import { mem_cgroup_charge, memcg_enabled } from './memcg_folio.ts';
 import { alloc_pages_task } from './mempolicy.ts';
@@ -40,20 +41,24 @@ export function filemap_read_folio(k: Kernel, mapping: address_space, pfn: pfn_t
   submit_bio(k, disk, opf, at, pfn, end_read);
 }
 
-/** A new page of the cache, locked, with a reference. @returns -1: no memory, or another was faster */
-export function* filemap_create_folio(k: Kernel, mapping: address_space, index: number, gfp: number): Sleeping<pfn_t> {
-  const pfn = yield* alloc_pages_task(k, gfp | __GFP_COMP, 0);
-  if (pfn < 0) return -1;
-  if (memcg_enabled(k) && (yield* mem_cgroup_charge(k, pfn, null, gfp)) < 0) {
-    folio_put(k, pfn);
-    return -1;
-  }
-  if (filemap_add_folio(k, mapping, pfn, index, gfp) === 0) return pfn;
-  folio_put(k, pfn);
-  return -1;
+/** Puts a page that nobody knows of yet into the cache, where it is locked. @returns 0 or -errno: it is free again */
+function* add_new_folio(k: Kernel, mapping: address_space, pfn: pfn_t, index: number, gfp: gfp_t): Sleeping<number> {
+  const charged = memcg_enabled(k) ? yield* mem_cgroup_charge(k, pfn, null, gfp) : 0;
+  const err = charged < 0 ? charged : filemap_add_folio(k, mapping, pfn, index, gfp);
+  if (err < 0) folio_put(k, pfn);
+  return err;
 }
 
-/** Reads what of [start, start + nr) is not there. @param lookahead so many pages before the end, the next window begins */
+/** A new page of the cache, locked, with a reference. @returns -1: no memory, or another was faster */
+export function* filemap_create_folio(k: Kernel, mapping: address_space, index: number, gfp: gfp_t): Sleeping<pfn_t> {
+  const pfn = yield* alloc_pages_task(k, gfp | __GFP_COMP, 0);
+  return pfn >= 0 && (yield* add_new_folio(k, mapping, pfn, index, gfp)) === 0 ? pfn : -1;
+}
+
+/**
+ * Reads what of [start, start + nr) is not there, up to the end of the file.
+ * @param lookahead so many pages before that, the next window begins
+ */
 function* page_cache_ra_unbounded(
   k: Kernel,
   mapping: address_space,
@@ -63,16 +68,20 @@ function* page_cache_ra_unbounded(
 ): Sleeping<void> {
   const gfp = mapping.gfp_mask | __GFP_NORETRY | __GFP_NOWARN;
   const end = Math.min(start + nr, last_index(mapping.host) + 1);
+  // Pages are locked whose requests have not been sent yet: reclaim must not wait for any of a file.
+  const nofs = memalloc_nofs_save(k);
   const plug = blk_start_plug(k);
   for (let index = start; index < end; index++) {
     if (mapping.i_pages.page(index) >= 0) continue;
-    const pfn = yield* filemap_create_folio(k, mapping, index, gfp);
+    const pfn = yield* alloc_pages_task(k, gfp | __GFP_COMP, 0);
     if (pfn < 0) break;
-    if (index === start + nr - lookahead) folio_set(k, pfn, PG_readahead);
+    if ((yield* add_new_folio(k, mapping, pfn, index, gfp)) < 0) continue;
+    if (index === end - lookahead) folio_set(k, pfn, PG_readahead);
     filemap_read_folio(k, mapping, pfn, true);
     folio_put(k, pfn);
   }
   blk_finish_plug(k, plug);
+  memalloc_nofs_restore(k, nofs);
 }
 
 function get_init_ra_size(size: number, max: number): number {
@@ -92,10 +101,10 @@ function follows(index: number, prev_pos: number): boolean {
   return index === prev || index === prev + 1;
 }
 
-/** Pages in a row that are in the cache before `index`. */
+/** Pages in a row that are in the cache before `index`. That there are `max` of them is never seen. */
 function count_history_pages(mapping: address_space, index: number, max: number): number {
   let count = 0;
-  while (count < max && index - 1 - count >= 0 && mapping.i_pages.page(index - 1 - count) >= 0) count++;
+  while (count < max - 1 && index - 1 - count >= 0 && mapping.i_pages.page(index - 1 - count) >= 0) count++;
   return count;
 }
 
@@ -117,8 +126,7 @@ function* ondemand_readahead(k: Kernel, f: file, index: number, req_size: number
     ra.async_size = ra.size;
   } else if (marker) {
     let start = index + 1;
-    while (start - index <= max && mapping.i_pages.page(start) >= 0) start++;
-    if (start - index > max) return;
+    while (start - index < max && mapping.i_pages.page(start) >= 0) start++;
     ra.start = start;
     ra.size = get_next_ra_size(start - index + req_size, max);
     ra.async_size = ra.size;
@@ -156,7 +164,8 @@ export function* page_cache_async_readahead(
   index: number,
   req_size: number,
 ): Sleeping<void> {
-  if (f.ra.ra_pages === 0) return;
+  // The mark of a page under writeback is another one: the same bit tells that reclaim waits for it.
+  if (f.ra.ra_pages === 0 || folio_test(k, pfn, PG_writeback)) return;
   folio_clear(k, pfn, PG_readahead);
   yield* ondemand_readahead(k, f, index, req_size, true);
 }

@@ -13,6 +13,7 @@ import {
   NR_WRITTEN,
   WORKINGSET_REFAULT_BASE,
 } from '../include/mmzone.ts';
+import { PG_readahead, PG_reclaim, PG_writeback } from '../include/page_flags.ts';
 import { HZ } from '../include/sched.ts';
 import { EIO, PAGE_SIZE } from '../include/types.ts';
 import { PGACTIVATE, PGMAJFAULT, PGPGIN, PGSTEAL_ANON } from '../include/vm_event_item.ts';
@@ -28,6 +29,7 @@ import {
   openFile,
   truncate_inode_pages,
 } from '../mm/filemap_io.ts';
+import { folio_clear, folio_set, folio_test } from '../mm/folio.ts';
 import { folio_lock, folio_unlock } from '../mm/folio_lock.ts';
 import { kswapd_init } from '../mm/kswapd.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
@@ -44,6 +46,8 @@ import { global_node_page_state } from '../mm/vmstat.ts';
 import { vmstat_update } from '../mm/vmstat_update.ts';
 import { workingset_eviction } from '../mm/workingset.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
+import { print_event } from '../trace/trace.ts';
+import { ftrace_set_clr_event } from '../trace/trace_events.ts';
 import type { Suite, Test } from './env.ts';
 import { disks_of, in_task, swap_machine } from './swap_area.ts';
 
@@ -143,6 +147,51 @@ export const filemap_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'next window', pages(), 28);
       get(k, f, 200 * PAGE_SIZE, 1);
       KUNIT_EXPECT_EQ(test, 'a read somewhere', pages(), 29);
+    }),
+    // Where the file ends there is no next window.
+    KUNIT_CASE('last_window', (test) => {
+      const { k, f } = machine(test, 6);
+      get(k, f, 0, 1);
+      get(k, f, PAGE_SIZE, 1);
+      const marked = (index: number): boolean => folio_test(k, f.f_inode.i_mapping.i_pages.page(index), PG_readahead);
+      KUNIT_EXPECT_EQ(test, 'pages', f.f_inode.i_mapping.nrpages, 6);
+      KUNIT_EXPECT_EQ(test, 'marked', [0, 1, 2, 3, 4, 5].map(marked), Array<boolean>(6).fill(false));
+    }),
+    // Of pages that are all there already, the last one begins the next window.
+    KUNIT_CASE('marked_among_pages_that_are_there', (test) => {
+      const { k, f } = machine(test);
+      const { i_pages } = f.f_inode.i_mapping;
+      for (let page = 99; page < 140; page++) put(k, f, page * PAGE_SIZE, 'x'.repeat(PAGE_SIZE));
+      sync(k, f);
+      folio_set(k, i_pages.page(100), PG_readahead);
+      get(k, f, 100 * PAGE_SIZE, 1);
+      KUNIT_EXPECT_EQ(
+        test,
+        'read on',
+        [163, 164].map((page) => i_pages.page(page) >= 0),
+        [true, false],
+      );
+    }),
+    // PG_readahead is PG_reclaim: reclaim waits for the page, which was not read ahead.
+    KUNIT_CASE('read_under_writeback', (test) => {
+      const { k, f } = machine(test);
+      put(k, f, 0, 'x'.repeat(PAGE_SIZE));
+      sync(k, f);
+      const pfn = f.f_inode.i_mapping.i_pages.page(0);
+      for (const flag of [PG_writeback, PG_reclaim]) folio_set(k, pfn, flag);
+      get(k, f, 0, 1);
+      KUNIT_EXPECT_EQ(test, 'pages', f.f_inode.i_mapping.nrpages, 1);
+      KUNIT_EXPECT_TRUE(test, 'is waited for', folio_test(k, pfn, PG_reclaim));
+      for (const flag of [PG_writeback, PG_reclaim]) folio_clear(k, pfn, flag);
+    }),
+    // Reclaim must not wait for pages that are locked, and whose requests are still to be sent.
+    KUNIT_CASE('readahead_is_no_reason_to_enter_a_file_system', (test) => {
+      const { k, f } = machine(test);
+      ftrace_set_clr_event(k, 'kmem:mm_page_alloc', true);
+      get(k, f, 0, 1);
+      const flags = [...k.trace.buffer!.records()].map((one) => /gfp_flags=(\S+)/.exec(print_event(k, one))?.[1]);
+      const wanted = 'GFP_NOFS|__GFP_HIGHMEM|__GFP_NOWARN|__GFP_NORETRY|__GFP_COMP|__GFP_HARDWALL|__GFP_MOVABLE';
+      KUNIT_EXPECT_EQ(test, 'requests', flags.slice(-4), Array<string>(4).fill(wanted));
     }),
     KUNIT_CASE('flusher', (test) => {
       const { k, f } = machine(test);

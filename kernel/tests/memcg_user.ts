@@ -33,6 +33,7 @@ import { AllocatedTarget, count_isolated, migrate_pages } from '../mm/migrate.ts
 import { vm_mmap_file } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
 import { memcg_dirty_limits } from '../mm/page_writeback.ts';
+import { page_cache_sync_readahead } from '../mm/readahead.ts';
 import { folio_referenced } from '../mm/rmap.ts';
 import { folio_put, lru_add_drain_all } from '../mm/swap.ts';
 import { disable_swap_slots_cache_lock, reenable_swap_slots_cache_unlock } from '../mm/swap_slots.ts';
@@ -230,6 +231,21 @@ export const memcg_user_suite: Suite = {
       );
       worker.end();
       KUNIT_EXPECT_EQ(test, 'its swap comes back', [swapped(k, limited), usage(k, limited)], [0, 0]);
+    }),
+    // A page that may not be charged does not end the window: the next one is tried as well.
+    KUNIT_CASE('readahead_at_the_limit', (test) => {
+      const k = memcg_machine(test, 0);
+      const a = group(k, 'a', { 'memory.max': 40 });
+      const worker = new Worker(k, 'worker', a);
+      while (users(k, a) + a.kmem_pages < 40) worker.write(0, users(k, a) + 1);
+      const f = open(k, 64);
+      const refused = (pages: number): number => {
+        const before = a.events.max;
+        worker.do(() => page_cache_sync_readahead(k, f, 0, pages));
+        return a.events.max - before;
+      };
+      KUNIT_EXPECT_EQ(test, 'refused', [refused(1), refused(4)], [8, 16]);
+      KUNIT_EXPECT_EQ(test, 'pages', [f.f_inode.i_mapping.nrpages, a.events.oom_kill], [0, 0]);
     }),
     KUNIT_CASE('limit_of_the_parent', (test) => {
       const k = memcg_machine(test, 2000);
