@@ -4,7 +4,7 @@
 //
 // Left out: large folios and hugetlb, movable pages of drivers, demotion, the system calls.
 
-import { __GFP_HIGHMEM } from '../include/gfp_types.ts';
+import { __GFP_COMP, __GFP_HIGHMEM } from '../include/gfp_types.ts';
 import { MIGRATE_ASYNC, MIGRATE_SYNC, MIGRATEPAGE_SUCCESS, MIGRATEPAGE_UNMAP } from '../include/migrate_mode.ts';
 import {
   PG_FLAGS,
@@ -269,7 +269,7 @@ export class AllocatedTarget implements MigrationTarget {
   *get_new_page(k: Kernel, src: pfn_t): Sleeping<pfn_t> {
     const nid = this.nid === NUMA_NO_NODE ? page_to_nid(k, src) : this.nid;
     const movable = page_zonenum(k, src) === ZONE_MOVABLE ? __GFP_HIGHMEM : 0;
-    return yield* alloc_pages_sleeping(k, this.gfp | movable, 0, nid, this.nodemask);
+    return yield* alloc_pages_sleeping(k, this.gfp | movable | __GFP_COMP, 0, nid, this.nodemask);
   }
 
   put_new_page(k: Kernel, pfn: pfn_t): void {

@@ -55,6 +55,8 @@ import { kthread_run } from '../sched/kthread.ts';
 import { run } from '../sched/run.ts';
 import { not_sleeping, type Sleeping } from '../sched/sleeping.ts';
 import { schedule_timeout_uninterruptible } from '../sched/timeout.ts';
+import { print_event } from '../trace/trace.ts';
+import { ftrace_set_clr_event } from '../trace/trace_events.ts';
 import { nodes_of, running } from './allocator.ts';
 import type { Suite, Test } from './env.ts';
 import { disks_of, in_task, machine_with_area, swap_machine } from './swap_area.ts';
@@ -121,6 +123,15 @@ const machine = (test: Test): Kernel => running(test, nodes_of(1, 64));
 export const migrate_suite: Suite = {
   name: 'migrate',
   test_cases: [
+    KUNIT_CASE('new_pages', (test) => {
+      const k = machine(test);
+      const mm = space(k, 1);
+      const list = isolated(k, [pfn_at(k, mm, 0)]);
+      ftrace_set_clr_event(k, 'kmem:mm_page_alloc', true);
+      finish(move(k, list, MIGRATE_ASYNC));
+      const flags = [...k.trace.buffer!.records()].map((one) => /gfp_flags=(\S+)/.exec(print_event(k, one))?.[1]);
+      KUNIT_EXPECT_EQ(test, 'asked for as folios', flags, ['GFP_HIGHUSER_MOVABLE|__GFP_COMP']);
+    }),
     KUNIT_CASE('anonymous_pages', (test) => {
       const k = machine(test);
       const mm = space(k, 4);
