@@ -6,6 +6,7 @@ import { readMachineFile } from '../emu/config/machine_file.ts';
 import { parseQemuOptions, QEMU_IGNORED_NAMES, QEMU_OPTION_NAMES } from '../emu/config/qemu_options.ts';
 import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
+import type { KernelImage } from '../kernel/config.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
 import { parseTimes, type Seen, secondsText, seenData, seenText } from './at_option.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
@@ -23,6 +24,8 @@ import { userPath } from './path.ts';
 import { parseSwapOption, type SwapSpec } from './swap_option.ts';
 import { parseSysctls, sysctlNames } from './sysctl_option.ts';
 import { parseSeed, parseWorkloads, workloadDisk, workloadList } from './workload_option.ts';
+
+const MIB = 2 ** 20;
 
 export const bootCommand: Command = {
   spec: {
@@ -111,6 +114,8 @@ export const bootCommand: Command = {
     operand_count: [0, 0],
     notes: [
       ...requestNotes,
+      '',
+      'Of an option that may be given once only, the last one counts, as in QEMU: QEMU does not say so, pgdat does.',
       '',
       "QEMU's topology options describe the machine, -device pc-dimm and -object memory-backend-ram among them; without",
       'any it is a pc with 4 GiB, 2 CPUs and 2 nodes:',
@@ -223,6 +228,7 @@ function wishesOf(...[values, rest, output, lists]: Parameters<Command['run']>):
     throw new UsageError(['--at: what to show is missing, --cat FILE or --explain REQUEST']);
   const seed = parseSeed(values.get('--seed'));
   const machine = machineOf(values.get('--machine') ?? null, rest, output);
+  if (!values.has('--machine')) checkSize(machine, config.image);
   const cmdline = values.get('-append') ?? '';
   const problem = hostMemoryProblem(machine, cmdline, hostMemory());
   if (problem !== null) throw new LabError(problem);
@@ -232,6 +238,19 @@ function wishesOf(...[values, rest, output, lists]: Parameters<Command['run']>):
   const firmware = (values.get('--firmware') ?? 'bios') as FirmwareMode;
   const plan = { machine, config, cmdline, firmware, swap, sysctls, cgroups, requests, workloads, fileDisk, seed };
   return { plan, paths, times };
+}
+
+/**
+ * Of a machine that QEMU's options describe: whether there is RAM for all of the kernel.
+ * @throws UsageError
+ */
+function checkSize({ layout }: MachineConfig, { end }: KernelImage): void {
+  const mib = layout.ram.reduce((sum, ram) => sum + ram.end - ram.start, 0) / MIB;
+  const least = Math.ceil(end / MIB);
+  if (mib >= least) return;
+  throw new UsageError([
+    `-m: ${Math.floor(mib)} MiB of RAM are too few, as the kernel's image reaches up to ${least} MiB; give it more, such as -m 128M`,
+  ]);
 }
 
 function swapOf(texts: readonly string[]): SwapSpec[] {

@@ -59,6 +59,7 @@ export async function dispatch(known: readonly Command[], argv: readonly string[
   }
   try {
     if (parsed.errors.length > 0) throw new UsageError(parsed.errors);
+    for (const warning of parsed.warnings) output.err(`pgdat: warning: ${warning}\n`);
     return await command.run(parsed.values, parsed.rest, output, parsed.lists);
   } catch (error) {
     return report(error, name, output);

@@ -32,7 +32,7 @@ export interface CommandSpec {
 }
 
 export interface ParsedOptions {
-  /** Values by option name; a switch has the value ''. The last of a repeated option counts. */
+  /** Values by option name; a switch has the value ''. Of an option that is not repeatable the last one counts. */
   readonly values: ReadonlyMap<string, string>;
   /** All values of each repeatable option, in order. */
   readonly lists: ReadonlyMap<string, readonly string[]>;
@@ -40,6 +40,8 @@ export interface ParsedOptions {
   readonly help: boolean;
   /** One line each, all that is wrong. */
   readonly errors: readonly string[];
+  /** One line each: options that were given again with another value. */
+  readonly warnings: readonly string[];
 }
 
 const isNamed = ({ name }: OptionSpec, token: string): boolean =>
@@ -50,6 +52,7 @@ export function parseOptions(command: CommandSpec, argv: readonly string[]): Par
   const lists = new Map<string, string[]>();
   const rest: string[] = [];
   const errors: string[] = [];
+  const overridden = new Set<string>();
   let help = false;
   let only_operands = false;
   for (let i = 0; i < argv.length; i++) {
@@ -90,14 +93,20 @@ export function parseOptions(command: CommandSpec, argv: readonly string[]): Par
     else if (option.choices.length > 0 && !option.choices.includes(value))
       errors.push(`${option.name} is one of ${option.choices.join(', ')}, found '${value}'`);
     else if (option.repeatable) lists.set(option.name, [...(lists.get(option.name) ?? []), value]);
-    else values.set(option.name, value);
+    else {
+      if ((values.get(option.name) ?? value) !== value) overridden.add(option.name);
+      values.set(option.name, value);
+    }
   }
   if (!help && command.rest === 'operands') {
     const [least, most] = command.operand_count;
     if (rest.length < least) errors.push(`needs ${command.operands}`);
     for (const extra of rest.slice(most)) errors.push(`unexpected argument '${extra}'`);
   }
-  return { values, lists, rest, help, errors };
+  const warnings = [...overridden].map(
+    (name) => `${name} is there more than once, the last one counts: ${name} ${values.get(name)}`,
+  );
+  return { values, lists, rest, help, errors, warnings };
 }
 
 const signature = (option: OptionSpec): string =>

@@ -60,6 +60,13 @@ describe('options', () => {
     expect(JSON.parse((await run(one, 'demo', ...argv)).out)).toEqual(wanted);
   });
 
+  it('says which of several counts where only one can, and nothing where they agree', async () => {
+    const again = ['--append=b', '-append', 'c', '--firmware', 'none', '--firmware', 'none', '--json', '--json'];
+    const { code, out, err } = await run(echo, 'demo', '-append', 'a', ...again, 'f');
+    expect([code, JSON.parse(out)[0]['-append']]).toEqual([0, 'c']);
+    expect(err).toBe('pgdat: warning: -append is there more than once, the last one counts: -append c\n');
+  });
+
   it('names every mistake in one line of its own', async () => {
     const { code, out, err } = await run(
       echo,
