@@ -86,14 +86,15 @@ export function* do_swap_page(
   if (should_try_to_free_swap(k, pfn, vma, flags, m[i + PG_REFCOUNT]!)) folio_free_swap(k, pfn);
   const exclusive = (lo & _PAGE_SWP_EXCLUSIVE) !== 0 || m[i + PG_REFCOUNT] === 1;
   const write = (flags & FAULT_FLAG_WRITE) !== 0;
-  map_swapped_page(k, vma, address, at, pfn, exclusive, exclusive && write ? PTE_DIRTY | maybe_mkwrite(vma) : 0);
+  const writable = exclusive && write ? PTE_DIRTY | maybe_mkwrite(vma) : 0;
+  map_swapped_page(k, vma, address, at, pfn, exclusive, vma.prot_lo | writable);
   folio_unlock(k, pfn);
   if (!write || exclusive) return fault;
   fault |= yield* do_wp_page(k, vma, address, at);
   return (fault & VM_FAULT_ERROR) !== 0 ? fault & VM_FAULT_ERROR : fault;
 }
 
-/** The mapping takes over the reference that the caller has. */
+/** The mapping takes over the reference that the caller has. @param pte_flags the entry's low word without the page */
 export function map_swapped_page(
   k: Kernel,
   vma: vm_area_struct,
@@ -108,6 +109,6 @@ export function map_swapped_page(
   add_mm_counter(mm, MM_SWAPENTS, -1);
   page_add_anon_rmap(k, pfn, vma, address, exclusive);
   mlock_vma_page(k, pfn, vma);
-  mm.walk_words[at] = pte_lo(pfn, vma.prot_lo | pte_flags);
+  mm.walk_words[at] = pte_lo(pfn, pte_flags);
   mm.walk_words[at + 1] = pte_hi(pfn, vma.prot_hi);
 }

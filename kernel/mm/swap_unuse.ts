@@ -23,7 +23,7 @@ import { swap_cache_get_folio, swapin_readahead } from './swap_readahead.ts';
 import { folio_free_swap } from './swap_state.ts';
 import { swap_free } from './swapfile.ts';
 import { make_swapin_error_entry, pte_to_swp_entry, swp_pte_hi, swp_pte_lo, swp_type } from './swapops.ts';
-import { pt_walk, pte_present } from './user_pgtable.ts';
+import { PTE_ACCESSED, pt_walk, pte_present } from './user_pgtable.ts';
 
 /** One entry of the area that goes: its page comes back, or what says that it could not be read. */
 function* unuse_pte(k: Kernel, vma: vm_area_struct, address: number, lo: number, hi: number): Sleeping<number> {
@@ -45,7 +45,9 @@ function* unuse_pte(k: Kernel, vma: vm_area_struct, address: number, lo: number,
     swap_free(k, entry);
   } else if (at >= 0) {
     m[i + PG_REFCOUNT] = m[i + PG_REFCOUNT]! + 1;
-    map_swapped_page(k, vma, address, at, pfn, (lo & _PAGE_SWP_EXCLUSIVE) !== 0, 0);
+    // Nobody has asked for it.
+    const old = vma.prot_lo & ~PTE_ACCESSED;
+    map_swapped_page(k, vma, address, at, pfn, (lo & _PAGE_SWP_EXCLUSIVE) !== 0, old);
     swap_free(k, entry);
   }
   folio_free_swap(k, pfn);

@@ -16,6 +16,7 @@ import { dup_mm } from '../mm/fork_mm.ts';
 import type { mm_struct } from '../mm/mm_struct.ts';
 import { mm_alloc, mmput, vm_mmap } from '../mm/mmap.ts';
 import { page_index, section_map } from '../mm/page.ts';
+import { folio_referenced } from '../mm/rmap.ts';
 import { folio_put } from '../mm/swap.ts';
 import { si_swapinfo } from '../mm/swapfile.ts';
 import { swapoff } from '../mm/swapoff.ts';
@@ -219,6 +220,8 @@ export const mm_swap_suite: Suite = {
           [20, 0],
         ],
       );
+      const pfn = page_at(k, mm, AT + 3 * PAGE_SIZE);
+      KUNIT_EXPECT_EQ(test, 'touched since, in one of the two', folio_referenced(k, pfn, true, null), 1);
       KUNIT_EXPECT_EQ(test, 'contents', read(k, child, AT + 7 * PAGE_SIZE, 6), 'page 7');
       KUNIT_EXPECT_EQ(test, 'in use', used(k), 0);
     }),
