@@ -56,7 +56,9 @@ export function* memory_high_write(k: Kernel, memcg: mem_cgroup, text: string): 
   if (high < 0) return high;
   memcg.memory.high = high;
   let nr_retries = MAX_RECLAIM_RETRIES;
-  for (let drained = false; memcg.memory.usage > high && !k.current.fatal_signal_pending; ) {
+  let drained = false;
+  // Somebody may set another one meanwhile.
+  while (memcg.memory.high === high && memcg.memory.usage > high && !k.current.fatal_signal_pending) {
     if (!drained) {
       drain_all_stock(k, memcg);
       drained = true;

@@ -317,6 +317,21 @@ export const memcg_user_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'events', [a.events.high > 0, a.events.max, a.events.oom], [true, 0, 0]);
       KUNIT_EXPECT_TRUE(test, 'hardly slowed down', jiffies(k) - start < 250);
     }),
+    KUNIT_CASE('high_set_by_two', (test) => {
+      const k = memcg_machine(test, 0);
+      const a = group(k, 'a');
+      new Worker(k, 'worker', a).write(0, 300);
+      let rounds = 0;
+      // While the first write is reclaimed for, in vain, another one takes its limit back.
+      const in_vain = (): number => {
+        rounds++;
+        a.memory.high = 1000;
+        return 0;
+      };
+      k.page_alloc.reclaim = { ...k.page_alloc.reclaim!, try_to_free_mem_cgroup_pages: in_vain };
+      put(k, a, 'memory.high', `${200 * PAGE_SIZE}`);
+      KUNIT_EXPECT_EQ(test, 'rounds', rounds, 1);
+    }),
     KUNIT_CASE('high_without_swap', (test) => {
       const k = memcg_machine(test, 0);
       const a = group(k, 'a', { 'memory.high': 200 });
