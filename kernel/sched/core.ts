@@ -15,7 +15,7 @@ import { type cpumask_t, node_isset, nodes_intersects } from '../lib/nodemask.ts
 import { pr_err } from '../lib/printk.ts';
 import { add_taint, dump_stack_print_info, print_modules, TAINT_WARN } from '../lib/taint.ts';
 import { in_atomic, PREEMPT_OFFSET } from './preempt.ts';
-import { place_entity, preempts, rq, sched_slice } from './rq.ts';
+import { place_entity, preempts, rq, scheduler_tick, update_curr } from './rq.ts';
 import type { Sleeping } from './sleeping.ts';
 import type { task_struct } from './task.ts';
 import { event_before, type timer_event } from './timer.ts';
@@ -122,28 +122,19 @@ export function* cond_resched(k: Kernel): Sleeping<void> {
   sched.now += COND_RESCHED_NS;
   if (sched.now < sched.stop_at || sched.running === null) return;
   schedule_debug(k);
-  if (tick_preempts(k, sched.running)) {
+  if (need_resched(k)) {
     k.current.nivcsw++;
     sched.switching = SWITCH_PREEMPT;
   } else sched.switching = SWITCH_PAUSE;
   yield;
 }
 
-/** Linux: check_preempt_tick(). Whether the running task has used up its slice, and another wants the CPU. */
-function tick_preempts(k: Kernel, queue: rq): boolean {
-  if (queue.need_resched) return true;
-  const next = queue.queue.peek();
-  const curr = queue.curr;
-  if (next === undefined || curr === null) return false;
-  if (curr.rt !== next.rt) return next.rt;
-  const ran = curr.sum_exec_runtime + (k.sched.now - queue.clock) - queue.slice_start;
-  return ran >= sched_slice(queue, nr_cpus(k));
-}
-
 /** Whether another is to have the CPU at the next point where it can. */
 export function need_resched(k: Kernel): boolean {
   const { running } = k.sched;
-  return running !== null && should_resched(k) && tick_preempts(k, running);
+  if (running === null || !should_resched(k)) return false;
+  scheduler_tick(running, k.sched.now, nr_cpus(k));
+  return running.need_resched;
 }
 
 /** To the end of the queue. Linux: yield(). */
@@ -201,13 +192,16 @@ export function activate_task(k: Kernel, task: task_struct): void {
   const cpus = nr_cpus(k);
   const queue = select_task_rq(k, task);
   set_task_cpu(k, queue, task);
+  if (queue === sched.running) {
+    scheduler_tick(queue, sched.now, cpus);
+    update_curr(queue, sched.now);
+  }
   place_entity(queue, task, cpus);
   enqueue_task(k, queue, task);
   if (queue.curr !== null && preempts(queue.curr, task, cpus)) queue.need_resched = true;
   if (sched.running === null) return;
   const lag = queue === sched.running ? 0 : CPU_LAG_NS;
   if (lag > 0 || queue.need_resched) sched.stop_at = Math.min(sched.stop_at, sched.now + lag);
-  else sched.stop_at = Math.min(sched.stop_at, sched.now + sched_slice(queue, cpus));
 }
 
 /** @param mode which states to wake it from. @returns whether that is what it was in */

@@ -3,7 +3,7 @@
 //
 // Left out: weights (every task has nice 0), groups, deadlines, priorities among real-time tasks.
 
-import { PF_IDLE, PF_KTHREAD } from '../include/sched.ts';
+import { PF_IDLE, PF_KTHREAD, TICK_NSEC } from '../include/sched.ts';
 import { Heap } from '../lib/heap.ts';
 import { task_struct } from './task.ts';
 
@@ -33,6 +33,8 @@ export class rq {
   need_resched = false;
   /** sum_exec_runtime of the running task when it got the CPU. */
   slice_start = 0;
+  /** When the next tick looks at the running task. */
+  tick_at = 0;
   /** Who ran last. */
   last: task_struct | null = null;
   /** How far the CPU had come when a task last went to sleep. */
@@ -52,15 +54,50 @@ export class rq {
 /** More CPUs, longer slices: by the logarithm of their number, up to eight. */
 const scale = (nr_cpus: number): number => 1 + (31 - Math.clz32(Math.min(nr_cpus, 8)));
 
-/** Linux: sched_slice(). How long one may run while others wait. */
-export function sched_slice(queue: rq, nr_cpus: number): number {
+/** How long one may run while others wait. */
+function sched_slice(queue: rq, nr_cpus: number): number {
   const n = Math.max(1, queue.nr_running);
   const period = n > NR_LATENCY ? n * MIN_GRANULARITY_NS : LATENCY_NS;
   return (period / n) * scale(nr_cpus);
 }
 
+/** The first tick after a point in time. */
+export const next_tick = (now: number): number => (Math.floor(now / TICK_NSEC) + 1) * TICK_NSEC;
+
+/**
+ * Linux: task_tick_fair(), check_preempt_tick(). Sets need_resched if the running task has used up its slice by the last
+ * tick: between ticks nobody looks, so it may run on for most of a tick.
+ */
+export function scheduler_tick(queue: rq, now: number, nr_cpus: number): void {
+  if (now < queue.tick_at) return;
+  queue.tick_at = next_tick(now);
+  const { curr } = queue;
+  const next = queue.queue.peek();
+  if (curr === null || next === undefined) return;
+  if (curr.rt !== next.rt) {
+    if (next.rt) queue.need_resched = true;
+    return;
+  }
+  const since = queue.tick_at - TICK_NSEC - queue.clock;
+  const ran = curr.sum_exec_runtime + since - queue.slice_start;
+  const slice = sched_slice(queue, nr_cpus);
+  const ahead = ran >= MIN_GRANULARITY_NS * scale(nr_cpus) && curr.vruntime + since - next.vruntime > slice;
+  if (ran > slice || ahead) queue.need_resched = true;
+}
+
+/** The running task has come to `now`. */
+export function update_curr(queue: rq, now: number): void {
+  const { curr } = queue;
+  if (curr !== null) {
+    curr.sum_exec_runtime += now - queue.clock;
+    curr.vruntime += now - queue.clock;
+    update_min_vruntime(queue);
+  }
+  queue.clock = now;
+}
+
 /** The scale moves on with whoever has run least. */
-export function update_min_vruntime(queue: rq): void {
+function update_min_vruntime(queue: rq): void {
   const curr = queue.curr?.vruntime ?? Number.POSITIVE_INFINITY;
   const least = Math.min(curr, queue.queue.peek()?.vruntime ?? Number.POSITIVE_INFINITY);
   if (least !== Number.POSITIVE_INFINITY) queue.min_vruntime = Math.max(queue.min_vruntime, least);

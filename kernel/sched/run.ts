@@ -5,7 +5,7 @@
 // CPU_LAG_NS, or up to the next timer. When no CPU has anything to do, time jumps to that.
 
 import { for_each_online_cpu } from '../arch/x86/cpu.ts';
-import { TASK_DEAD, TASK_RUNNING, TICK_NSEC } from '../include/sched.ts';
+import { TASK_DEAD, TASK_RUNNING } from '../include/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { KernelBug } from '../lib/bug.ts';
 import type { Heap } from '../lib/heap.ts';
@@ -16,14 +16,13 @@ import {
   cpu_allowed,
   cpu_rq,
   enqueue_task,
-  nr_cpus,
   SWITCH_NONE,
   SWITCH_PAUSE,
   SWITCH_SCHEDULE,
   select_task_rq,
 } from './core.ts';
 import { HARDIRQ_OFFSET, SOFTIRQ_OFFSET } from './preempt.ts';
-import { type rq, sched_slice, update_min_vruntime } from './rq.ts';
+import { next_tick, type rq, update_curr } from './rq.ts';
 import type { task_struct } from './task.ts';
 import { event_before, type timer_event } from './timer.ts';
 import { watchdog } from './watchdog.ts';
@@ -135,13 +134,9 @@ function pick_next_task(k: Kernel, queue: rq): task_struct {
 }
 
 /** Up to when the task on this CPU need not look whether others should run. */
-function stop_time(k: Kernel, queue: rq, task: task_struct, next_event_ns: number): number {
-  // The driver wants to have a look once in a while, as the tick has.
-  let stop = Math.min(next_event_ns, queue.clock + TICK_NSEC);
-  if (queue.queue.size > 0) {
-    const left = sched_slice(queue, nr_cpus(k)) - (task.sum_exec_runtime - queue.slice_start);
-    stop = Math.min(stop, queue.clock + Math.max(0, left));
-  }
+function stop_time(k: Kernel, queue: rq, next_event_ns: number): number {
+  queue.tick_at = next_tick(queue.clock);
+  let stop = Math.min(next_event_ns, queue.tick_at);
   for (const other of k.sched.rqs) {
     if (other !== undefined && other !== queue && other.nr_running > 0) stop = Math.min(stop, other.clock + CPU_LAG_NS);
   }
@@ -163,18 +158,13 @@ function run_cpu(k: Kernel, queue: rq, next_event_ns: number): void {
   k.current = task;
   if (k.percpu.cpu !== queue.cpu) switch_to_cpu(k, queue.cpu);
   sched.running = queue;
-  sched.stop_at = stop_time(k, queue, task, next_event_ns);
-  const start = sched.now;
+  sched.stop_at = stop_time(k, queue, next_event_ns);
 
   const { done } = body.next();
 
   sched.running = null;
   sched.stop_at = Number.POSITIVE_INFINITY;
-  const ran = sched.now - start;
-  task.sum_exec_runtime += ran;
-  task.vruntime += ran;
-  update_min_vruntime(queue);
-  queue.clock = sched.now;
+  update_curr(queue, sched.now);
   const why = sched.switching;
   sched.switching = SWITCH_NONE;
   if (done === true || task.__state === TASK_DEAD) {

@@ -94,7 +94,8 @@ export const sched_suite: Suite = {
       KUNIT_EXPECT_EQ(test, 'result', run(k, {}), 'idle');
       KUNIT_EXPECT_EQ(test, 'order', said.join(), 'a,b,c,a again,b again,c again');
     }),
-    // Two that never sleep share a CPU by halves, in slices of 3 ms: half of sched_latency.
+    // Two that never sleep share a CPU by halves. A slice is 3 ms, half of sched_latency, and ends at a tick, of which there is
+    // one in 4 ms.
     KUNIT_CASE('slices', (test) => {
       const { k, said } = machine(test);
       const tasks = ['a', 'b'].map((name) =>
@@ -105,7 +106,7 @@ export const sched_suite: Suite = {
         ),
       );
       run(k, {});
-      KUNIT_EXPECT_EQ(test, 'turns', said.join(''), 'abababab');
+      KUNIT_EXPECT_EQ(test, 'turns', said.join(''), 'ababab');
       KUNIT_EXPECT_TRUE(test, 'none waited longer', Math.abs(tasks[0]!.vruntime - tasks[1]!.vruntime) < 1e5);
     }),
     // Work of 12 ms each takes 12 ms on two CPUs.
@@ -191,6 +192,23 @@ export const sched_suite: Suite = {
       }
       KUNIT_EXPECT_EQ(test, 'a millisecond comes to its end', run(k, { for_ns: 1e6 }), 'done');
       KUNIT_EXPECT_TRUE(test, 'before all rounds', rounds > 100 && rounds < 2000);
+    }),
+    // What the running task has done since the last tick counts against it.
+    KUNIT_CASE('woken_soon', (test) => {
+      const { k, said } = machine(test);
+      const sleeper = kthread_run(k, 'sleeper', function* () {
+        set_current_state(k, TASK_INTERRUPTIBLE);
+        yield* schedule(k);
+        said.push('sleeper');
+      });
+      kthread_run(k, 'waker', function* () {
+        charge(k, 2e6);
+        wake_up_process(k, sleeper);
+        yield* cond_resched(k);
+        said.push('waker');
+      });
+      run(k, {});
+      KUNIT_EXPECT_EQ(test, 'who goes on', said.join(), 'sleeper,waker');
     }),
     KUNIT_CASE('wakeup_preempts', (test) => {
       const { k, said } = machine(test);

@@ -74,6 +74,10 @@ const table = (rows: readonly Row[]): string =>
 const counts = (names: string, like: Recording, { counters }: Pressed): Row[] =>
   names.split(' ').map((name) => [`\`${name}\``, like.counters[name] ?? 0, counters[name] ?? 0]);
 
+/** The same for a recording at a pace of its own, which the table tells from the other. */
+const paced = (name: string, counters: string, run: Pressed): Row[] =>
+  counts(counters, recording(`${name}-paced`), run).map(([what, ...both]) => [`${what}, with \`PACED=1\``, ...both]);
+
 /** The fewest free pages of a zone. Linux: of those that press has seen between its writes. */
 function fewest(node: number, zone: string, like: Recording, { result: { sampler } }: Pressed): Row {
   const lines = like.section('run').filter((line) => line.includes(`node ${node} ${zone}: fewest free `));
@@ -253,6 +257,7 @@ const cases: readonly Case[] = [
     start: fill.start,
     rows: (like, run) => [
       ...counts(`${SWAP} pgmajfault ${RECLAIM} ${QUICK}`, like, run),
+      ...paced('fill', 'allocstall_movable pageoutrun', run),
       fewest(0, 'DMA32', like, run),
       fewest(0, 'DMA', like, run),
     ],
