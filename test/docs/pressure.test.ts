@@ -2,10 +2,7 @@
 //
 // PGDAT_SOAK=1: also the cases that take long. PGDAT_DOCS=write: puts what has changed into the page.
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { bootCommand } from '../../cli/boot.ts';
-import { dispatch } from '../../cli/main.ts';
 import { cgroup_read } from '../../kernel/cgroup/memory_files.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { for_each_populated_zone } from '../../kernel/mm/mmzone_iter.ts';
@@ -15,7 +12,7 @@ import { ftrace_set_clr_event, set_buf_size } from '../../kernel/trace/trace_eve
 import { fill } from '../../kernel/workloads/fill.ts';
 import { hog } from '../../kernel/workloads/hog.ts';
 import type { Actor, WorkloadRun } from '../../kernel/workloads/workload_run.ts';
-import { Captured } from '../support/capture.ts';
+import { docParts, printedBy } from '../support/doc_parts.ts';
 import { booted, type Pressed, pressed, type Recording, recording } from '../support/pressure.ts';
 import {
   type Burst,
@@ -31,29 +28,15 @@ import {
 
 import { printed } from '../support/zoned.ts';
 
-const at = new URL('../../docs/pressure.md', import.meta.url);
-const page = readFileSync(at, 'utf8');
+const { commands, holds } = docParts('pressure.md');
 const soak = process.env['PGDAT_SOAK'] !== undefined;
-const writes = process.env['PGDAT_DOCS'] === 'write';
 
-/** What stands between the two marks of that name. */
-function holds(name: string, text: string): void {
-  const [from, to] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->`];
-  const now = readFileSync(at, 'utf8');
-  const start = now.indexOf(from) + from.length;
-  const end = now.indexOf(to);
-  expect([name, now.includes(from), end >= start]).toEqual([name, true, true]);
-  if (writes) writeFileSync(at, now.slice(0, start) + text + now.slice(end));
-  else expect(now.slice(start, end)).toBe(text);
-}
-
-test.each([...page.matchAll(/^<!-- (pgdat (boot .*)) -->$/gm)].map(([, name, args]) => [name!, args!]))(
-  '%s',
-  async (name, args) => {
-    const output = new Captured();
-    expect(await dispatch([bootCommand], args.split(' '), output)).toBe(0);
-    const text = output.stdout.slice(output.stdout.indexOf('\nworkload ') + 1).trimEnd();
-    holds(name, `\`\`\`\n$ ${name}\n...\n${text}\n\`\`\`\n`);
+test.each(commands)(
+  'pgdat %s',
+  async (command) => {
+    const output = await printedBy(command);
+    const text = output.slice(output.indexOf('\nworkload ') + 1).trimEnd();
+    holds(`pgdat ${command}`, `\`\`\`\n$ pgdat ${command}\n...\n${text}\n\`\`\`\n`);
   },
   60_000,
 );
