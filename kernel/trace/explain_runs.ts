@@ -16,13 +16,17 @@ interface Round {
 const key = (step: Step): string =>
   JSON.stringify(step.code === 'reclaim_retry' ? { ...step, loops: Math.min(step.loops, 1) } : step);
 
-/** Steps up to and with each decision to try once more; the same in a row once. */
+/** Where a round of the slow path is over: whether to try once more has been decided, or somebody may have been killed. */
+const ends_round = (step: Step): boolean =>
+  step.code === 'reclaim_retry' || (step.code === 'call' && step.what === 'oom');
+
+/** Steps of each round; the same in a row once. */
 export function rounds(steps: readonly Step[]): Round[] {
   const result: { steps: Step[]; keys: string[]; times: number }[] = [];
   let round: Step[] = [];
   for (const step of steps) {
     round.push(step);
-    if (step.code === 'reclaim_retry' && step.again) {
+    if (ends_round(step)) {
       add(result, round);
       round = [];
     }
