@@ -1,10 +1,18 @@
-// `--at`: points in a run's virtual time at which to look at it, and what was seen.
+// `--at` and `--chart`: points and spans of a run's virtual time at which to look at it, and what was seen.
 
+import { seconds_text } from '../kernel/workloads/chart.ts';
+import type { Span } from '../kernel/workloads/samples.ts';
 import { filesText } from './cat_option.ts';
 import { UsageError } from './command.ts';
 import { type Explanation, explanationData, explanationsText } from './explain.ts';
 
 const NS_PER: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
+
+/** @returns nanoseconds; null: it is no time with a unit */
+function parseTime(text: string): number | null {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ns|us|ms|s)$/.exec(text) ?? [];
+  return number === undefined ? null : Math.round(Number(number) * NS_PER[unit!]!);
+}
 
 /**
  * @param texts such as "2s" or "150ms"
@@ -14,16 +22,23 @@ const NS_PER: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1
 export function parseTimes(texts: readonly string[]): number[] {
   const problems: string[] = [];
   const times = texts.map((text) => {
-    const [, number, unit] = /^(\d+(?:\.\d+)?)(ns|us|ms|s)$/.exec(text) ?? [];
-    if (number === undefined) problems.push(`--at ${text}: a time with its unit is needed, such as 2s, 150ms or 20us`);
-    return Math.round(Number(number) * NS_PER[unit!]!);
+    const time = parseTime(text);
+    if (time === null) problems.push(`--at ${text}: a time with its unit is needed, such as 2s, 150ms or 20us`);
+    return time ?? 0;
   });
   if (problems.length > 0) throw new UsageError(problems);
   return [...new Set(times)].sort((a, b) => a - b);
 }
 
-/** Whole milliseconds, and further digits only if there are any. */
-export const secondsText = (ns: number): string => (ns / 1e9).toFixed(9).replace(/0{1,6}$/, '');
+/**
+ * @param text such as "40ms..60ms"
+ * @throws UsageError
+ */
+export function parseSpan(text: string): Span {
+  const [from_ns, to_ns, ...more] = text.split('..').map(parseTime);
+  if (from_ns != null && to_ns != null && more.length === 0 && from_ns < to_ns) return { from_ns, to_ns };
+  throw new UsageError([`--chart ${text}: two times with their units are needed, such as 40ms..60ms`]);
+}
 
 export interface Seen {
   readonly at_ns: number;
@@ -32,7 +47,7 @@ export interface Seen {
 }
 
 export const seenText = ({ at_ns, files, explanations }: Seen): string =>
-  [`after ${secondsText(at_ns)} s of virtual time:\n`, explanationsText(explanations), filesText(files)]
+  [`after ${seconds_text(at_ns)} s of virtual time:\n`, explanationsText(explanations), filesText(files)]
     .filter((part) => part !== '')
     .join('\n');
 

@@ -8,7 +8,8 @@ import { MAX_DISKS } from '../emu/machine.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import type { KernelImage } from '../kernel/config.ts';
 import { KernelBug } from '../kernel/lib/bug.ts';
-import { parseTimes, type Seen, secondsText, seenData, seenText } from './at_option.ts';
+import { seconds_text } from '../kernel/workloads/chart.ts';
+import { parseSpan, parseTimes, type Seen, seenData, seenText } from './at_option.ts';
 import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type BootPlan, begin, explainAt, goOn } from './boot_run.ts';
 import { checkCats, filesText, parseCats, readFiles } from './cat_option.ts';
@@ -97,6 +98,12 @@ export const bootCommand: Command = {
         repeatable: true,
       },
       {
+        name: '--chart',
+        value: 'FROM..TO',
+        choices: [],
+        help: 'draw that part of the workloads, such as 40ms..60ms (default: all)',
+      },
+      {
         name: '--seed',
         value: 'N',
         choices: [],
@@ -158,7 +165,7 @@ export const bootCommand: Command = {
     const looks = times.map((at_ns) => ({
       at_ns,
       look: () => {
-        const files = readFiles(kernel, paths, problems, ` after ${secondsText(at_ns)} s`);
+        const files = readFiles(kernel, paths, problems, ` after ${seconds_text(at_ns)} s`);
         seen.push({ at_ns, files, explanations: answers.get(at_ns) ?? [] });
         tell(seenText(seen.at(-1)!));
       },
@@ -187,7 +194,7 @@ export const bootCommand: Command = {
       if (stages !== null) output.err(timesText(stages));
     }
     for (const at_ns of times.slice(seen.length)) {
-      output.err(`pgdat: warning: --at ${secondsText(at_ns)} s: the workloads were over before that\n`);
+      output.err(`pgdat: warning: --at ${seconds_text(at_ns)} s: the workloads were over before that\n`);
     }
     for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
@@ -226,6 +233,9 @@ function wishesOf(...[values, rest, output, lists]: Parameters<Command['run']>):
     throw new UsageError(['--at: without a --workload nothing goes on after the boot']);
   if (times.length > 0 && paths.length + requests.length === 0)
     throw new UsageError(['--at: what to show is missing, --cat FILE or --explain REQUEST']);
+  const chart = values.has('--chart') ? parseSpan(values.get('--chart')!) : null;
+  if (chart !== null && workloads.length === 0)
+    throw new UsageError(['--chart: without a --workload nothing is drawn']);
   const seed = parseSeed(values.get('--seed'));
   const machine = machineOf(values.get('--machine') ?? null, rest, output);
   if (!values.has('--machine')) checkSize(machine, config.image);
@@ -236,8 +246,8 @@ function wishesOf(...[values, rest, output, lists]: Parameters<Command['run']>):
   if (fileDisk !== null && swap.length === MAX_DISKS)
     throw new UsageError(['--workload: no disk is left for its files']);
   const firmware = (values.get('--firmware') ?? 'bios') as FirmwareMode;
-  const plan = { machine, config, cmdline, firmware, swap, sysctls, cgroups, requests, workloads, fileDisk, seed };
-  return { plan, paths, times };
+  const set = { swap, sysctls, cgroups, requests, workloads, fileDisk, seed, chart };
+  return { plan: { machine, config, cmdline, firmware, ...set }, paths, times };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { DiskSpec } from '../emu/devices/disk.ts';
 import type { FirmwareMode } from '../firmware/install.ts';
 import type { KernelConfig } from '../kernel/config.ts';
 import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
+import type { Span } from '../kernel/workloads/samples.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import type { Look } from '../kernel/workloads/workloads.ts';
 import { type CgroupSpec, checkCgroups, makeCgroups } from './cgroup_option.ts';
@@ -27,6 +28,8 @@ export interface BootPlan {
   /** For the files of the workloads; null: they have none. */
   readonly fileDisk: DiskSpec | null;
   readonly seed: number;
+  /** What of the workloads is drawn; null: all. */
+  readonly chart: Span | null;
 }
 
 export interface Begun {
@@ -69,7 +72,7 @@ export function begin(plan: BootPlan, onSerial?: (text: string) => void): Begun 
 /** The workloads of a run that has begun. @returns null: there are none, or the kernel is no more */
 export function goOn(plan: BootPlan, { lab, over }: Begun, looks: readonly Look[]): Pressure | null {
   if (over !== null || plan.workloads.length === 0) return null;
-  return runWorkloads(lab.kernel, plan.workloads, plan.seed, plan.fileDisk !== null, looks);
+  return runWorkloads(lab.kernel, plan.workloads, plan.seed, plan.fileDisk !== null, looks, plan.chart);
 }
 
 /** Leaves a run that nobody wants to see the end of. */

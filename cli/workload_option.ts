@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
 import { pressure_chart } from '../kernel/workloads/chart.ts';
 import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts';
+import type { Span } from '../kernel/workloads/samples.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import { disk_pages, type Look, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
 import { type CgroupSpec, cgroupsData, cgroupsText, workloadIn } from './cgroup_option.ts';
@@ -78,8 +79,9 @@ export function runWorkloads(
   seed: number,
   disk: boolean,
   looks: readonly Look[],
+  span: Span | null,
 ): Pressure {
-  const result = run_workloads(k, chosen, seed, disk ? k.block.disks[k.block.disks.length - 1]! : null, looks);
+  const result = run_workloads(k, chosen, seed, disk ? k.block.disks[k.block.disks.length - 1]! : null, looks, span);
   const problems = problemsOf(result).map((problem) => `--workload: ${problem}`);
   const { stopped } = result;
   return { text: textOf(chosen, seed, result), data: dataOf(chosen, seed, result), problems, stopped };
@@ -164,5 +166,5 @@ const dataOf = (
   ...(work.k.memcg.memcgs.size > 0 ? { cgroups: cgroupsData(work.k) } : {}),
   totals: sampler.totals(),
   zones: sampler.zones,
-  samples: sampler.samples,
+  samples: sampler.span === null ? sampler.samples : sampler.closeup,
 });

@@ -2,28 +2,47 @@
 // reclaim did meanwhile. Most of a zone's pages are of no interest here: what is above twice the high watermark is drawn on
 // the top line.
 
-import type { Sample, SampledZone, Sampler } from './samples.ts';
+import type { Sample, SampledZone, Sampler, Span } from './samples.ts';
 
 const COLUMNS = 72;
 const ROWS = 14;
 const LABEL = 16;
 
-/** The samples of each column. One that has none shows what the last one saw. */
-function columns(samples: readonly Sample[], duration: number): readonly (readonly Sample[])[] {
+const LEGEND = [
+  '  *  from the fewest to the most in that time (. nobody looked)   b  watermarks boosted',
+  '  #  kswapd at work all the time, + part of it                    !  tasks reclaim for themselves, on any node',
+];
+
+/** The samples of each column. A column that has none shows what the last one saw. */
+type Cells = readonly (readonly Sample[])[];
+
+function columns(samples: readonly Sample[], { from_ns, to_ns }: Span): Cells {
   const cells: Sample[][] = Array.from({ length: COLUMNS }, () => []);
   for (const sample of samples) {
-    cells[Math.min(COLUMNS - 1, Math.floor((sample.time_ns / duration) * COLUMNS))]!.push(sample);
+    const at = Math.floor(((sample.time_ns - from_ns) / (to_ns - from_ns)) * COLUMNS);
+    cells[Math.min(COLUMNS - 1, at)]!.push(sample);
   }
   return cells;
 }
 
-/** One character a column. */
-const strip = (cells: readonly (readonly Sample[])[], mark: string, is: (sample: Sample) => boolean): string =>
-  cells.map((cell) => (cell.some(is) ? mark : ' ')).join('');
+/**
+ * One character a column. What a sample tells has been so since the one before, in columns without any too.
+ * @param some where it is so in part of the column's samples only
+ */
+function strip(cells: Cells, mark: string, some: string, is: (sample: Sample) => boolean): string {
+  let text = '';
+  let next = ' ';
+  for (const cell of cells.toReversed()) {
+    if (cell.length > 0) next = cell.every(is) ? mark : cell.some(is) ? some : ' ';
+    text = next + text;
+    if (cell.length > 0) next = is(cell[0]!) ? mark : ' ';
+  }
+  return text;
+}
 
 const line = (label: string, text: string): string => `${label.padStart(LABEL)} |${text}`.trimEnd();
 
-function zone_chart(zone: SampledZone, n: number, cells: readonly (readonly Sample[])[]): string[] {
+function zone_chart(zone: SampledZone, n: number, cells: Cells): string[] {
   // A zone that is too small for watermarks has none.
   const top = Math.max(ROWS, 2 * zone.high);
   const row_of = (pages: number): number => Math.min(ROWS, Math.floor((pages / top) * ROWS));
@@ -52,44 +71,65 @@ function zone_chart(zone: SampledZone, n: number, cells: readonly (readonly Samp
   return drawn.map((row, i) => line(labels[i]!, row.join(''))).reverse();
 }
 
-function time_axis(duration: number): string {
-  const end = `${(duration / 1e9).toFixed(3)} s`;
-  return `${' '.repeat(LABEL + 2)}0${end.padStart(COLUMNS - 1)}`;
+/** Whole milliseconds, and further digits only if there are any. */
+export const seconds_text = (ns: number): string => (ns / 1e9).toFixed(9).replace(/0{1,6}$/, '');
+
+const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
+
+function time_axis({ from_ns }: Span, end: string): string {
+  const start = from_ns === 0 ? '0' : seconds_text(from_ns);
+  return `${' '.repeat(LABEL + 2)}${start}${end.padStart(COLUMNS - start.length)}`;
+}
+
+/** What goes on in and around a zone, below its free pages. */
+function strips(zone: SampledZone, n: number, cells: Cells): string[] {
+  const boosted = ({ boost }: Sample): boolean => boost[n]! > 0;
+  const kswapd = strip(cells, '#', '+', ({ kswapd: awake }) => awake[zone.node] === true);
+  const direct = strip(cells, '!', '!', ({ counts }) => counts.scan_direct + counts.allocstall > 0);
+  return [
+    ...(cells.some((cell) => cell.some(boosted)) ? [line('boosted', strip(cells, 'b', 'b', boosted))] : []),
+    line(`kswapd${zone.node}`, kswapd),
+    line('direct reclaim', direct),
+  ];
+}
+
+interface Shown {
+  readonly samples: readonly Sample[];
+  readonly of: Span;
+  /** Of the time axis. */
+  readonly end: string;
+  readonly title: string;
+}
+
+/** What is drawn: a span that was asked for, or the whole run. */
+function shown({ span, closeup, samples, start_ns }: Sampler): Shown {
+  if (span === null) {
+    const to_ns = samples[samples.length - 1]?.time_ns ?? 0;
+    const title = `Free pages, sampled ${samples.length} times from ${seconds(start_ns)} s on.`;
+    return { samples, of: { from_ns: 0, to_ns }, end: `${seconds(to_ns)} s`, title };
+  }
+  const end = `${seconds_text(span.to_ns)} s`;
+  const title = `Free pages, sampled ${closeup.length} times from ${seconds_text(span.from_ns)} s to ${end}.`;
+  return { samples: closeup, of: span, end, title };
 }
 
 /** All zones of all nodes; those that never came near their watermarks in a line. */
-export function pressure_chart({ zones, samples, start_ns }: Sampler): string {
-  const end = samples[samples.length - 1];
-  if (end === undefined || end.time_ns === 0) return '';
-  const cells = columns(samples, end.time_ns);
-  const lines = [`Free pages, sampled ${samples.length} times from ${(start_ns / 1e9).toFixed(3)} s on:`];
-  for (const [n, zone] of zones.entries()) {
-    const name = `Node ${zone.node}, zone ${zone.zone}`;
-    const lowest = Math.min(...samples.map((sample) => sample.lowest[n]!));
-    lines.push('', `${name}: at least ${lowest} of ${zone.managed} pages free`);
-    if (lowest > 2 * zone.high) continue;
-    lines.push(...zone_chart(zone, n, cells));
-    if (samples.some(({ boost }) => boost[n]! > 0)) {
-      lines.push(
-        line(
-          'boosted',
-          strip(cells, 'b', ({ boost }) => boost[n]! > 0),
-        ),
-      );
-    }
-    lines.push(
-      line(
-        `kswapd${zone.node}`,
-        strip(cells, '#', ({ kswapd }) => kswapd[zone.node] === true),
-      ),
-    );
-    lines.push(
-      line(
-        'direct reclaim',
-        strip(cells, '!', ({ counts }) => counts.scan_direct + counts.allocstall > 0),
-      ),
-    );
-    lines.push(time_axis(end.time_ns));
+export function pressure_chart(sampler: Sampler): string {
+  const { samples, of, end, title } = shown(sampler);
+  if (of.to_ns === 0) return '';
+  if (samples.length === 0) return `${title}\n`;
+  const cells = columns(samples, of);
+  const zones = sampler.zones.map((zone, n) => ({
+    zone,
+    n,
+    lowest: Math.min(...samples.map((sample) => sample.lowest[n]!)),
+  }));
+  const is_drawn = ({ zone, lowest }: (typeof zones)[number]): boolean => lowest <= 2 * zone.high;
+  const lines = [title, ...(zones.some(is_drawn) ? LEGEND : [])];
+  for (const one of zones) {
+    const { zone, n, lowest } = one;
+    lines.push('', `Node ${zone.node}, zone ${zone.zone}: at least ${lowest} of ${zone.managed} pages free`);
+    if (is_drawn(one)) lines.push(...zone_chart(zone, n, cells), ...strips(zone, n, cells), time_axis(of, end));
   }
   return `${lines.join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 // Looks at zones again and again while workloads run: how many pages are free, where the watermarks are, whether kswapd is
 // awake, what has been reclaimed since. A run may be of any length, so when there are too many looks each two become one,
-// and from then on there are half as many.
+// and from then on there are half as many; those of a span that is asked for stay as they were.
 
 import { MAX_NR_ZONES, NR_FREE_PAGES, WMARK_HIGH, WMARK_LOW, WMARK_MIN } from '../include/mmzone.ts';
 import {
@@ -96,9 +96,18 @@ function merge(a: Sample, b: Sample): Sample {
   };
 }
 
+/** A part of a run, since the first task's start. */
+export interface Span {
+  readonly from_ns: number;
+  readonly to_ns: number;
+}
+
 export class Sampler {
   readonly zones: readonly SampledZone[];
   samples: Sample[] = [];
+  readonly span: Span | null;
+  /** All looks of the span. */
+  readonly closeup: Sample[] = [];
   readonly start_ns: number;
   readonly #k: Kernel;
   readonly #zones: readonly Zone[];
@@ -109,8 +118,9 @@ export class Sampler {
   #interval_ns = FIRST_INTERVAL_NS;
   #running = true;
 
-  constructor(k: Kernel) {
+  constructor(k: Kernel, span: Span | null) {
     this.#k = k;
+    this.span = span;
     this.#zones = [...for_each_populated_zone(k)];
     this.zones = this.#zones.map((zone) => ({
       node: zone.nid,
@@ -160,14 +170,18 @@ export class Sampler {
   #look(): void {
     const now = events(this.#k);
     const free = this.#zones.map((zone) => zone_page_state(zone, NR_FREE_PAGES));
-    this.samples.push({
+    const sample: Sample = {
       time_ns: ktime_get(this.#k) - this.start_ns,
       free,
       lowest: free,
       boost: this.#zones.map((zone) => zone.watermark_boost),
       kswapd: this.#kswapd(),
       counts: combine(now, this.#seen, -1),
-    });
+    };
+    this.samples.push(sample);
+    if (this.span !== null && sample.time_ns >= this.span.from_ns && sample.time_ns <= this.span.to_ns) {
+      this.closeup.push(sample);
+    }
     this.#seen = now;
     if (this.samples.length < MAX_SAMPLES) return;
     this.samples = Array.from({ length: MAX_SAMPLES / 2 }, (_, n) =>

@@ -17,7 +17,7 @@ import { fragment } from './fragment.ts';
 import { groups } from './groups.ts';
 import { hog } from './hog.ts';
 import { hugepage } from './hugepage.ts';
-import { Sampler } from './samples.ts';
+import { Sampler, type Span } from './samples.ts';
 import { stream } from './stream.ts';
 import type { Workload } from './workload.ts';
 import { WorkloadRun } from './workload_run.ts';
@@ -63,6 +63,7 @@ export const disk_pages = (chosen: readonly Workload[], ram_pages: number): numb
  * Starts all of them together, from a task that is in place of a shell, and waits until every task has ended.
  * @param disk for files: disk_contents() is what it holds
  * @param looks by time; those that are due after the end are not made
+ * @param span of which each sample is wanted
  */
 export function run_workloads(
   k: Kernel,
@@ -70,11 +71,12 @@ export function run_workloads(
   seed: number,
   disk: gendisk | null,
   looks: readonly Look[] = [],
+  span: Span | null = null,
 ): WorkloadResult {
   start_reclaim(k);
   const work = new WorkloadRun(k, seed, disk);
   const audit = new Audit(k);
-  const sampler = new Sampler(k);
+  const sampler = new Sampler(k, span);
   const problems: string[] = [];
   let started = false;
   user_mode_thread(k, 'sh', function* () {

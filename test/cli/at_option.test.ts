@@ -1,4 +1,5 @@
-// `--at` as a user sees it: files and requests in the middle of a run, which goes on as if nobody had looked.
+// `--at` and `--chart` as a user sees them: files, requests and free pages in the middle of a run, which goes on as if nobody
+// had looked.
 
 import { describe, expect, it } from 'vitest';
 import { bootCommand } from '../../cli/boot.ts';
@@ -98,6 +99,49 @@ describe('--at', () => {
     ],
     [[...SHORT, '--at', '2s'], '--at: what to show is missing, --cat FILE or --explain REQUEST'],
     [['--cat', 'swaps', '--at', '2s'], '--at: without a --workload nothing goes on after the boot'],
+  ])('refuses %j', async (argv, why) => {
+    expect(await boot(...argv)).toEqual({ code: 2, out: '', err: `pgdat boot: ${why}\n` });
+  });
+});
+
+describe('--chart', () => {
+  const FILL = ['-m', '128M', '--swap', '128M', '--workload', 'fill'];
+
+  it('shows kswapd wake up below low and stop above high, of the same run', async () => {
+    interface Pressure {
+      zones: { zone: string; low: number; high: number }[];
+      samples: { time_ns: number; free: number[]; kswapd: boolean[] }[];
+    }
+    const of = async (...argv: string[]): Promise<Pressure> =>
+      JSON.parse((await boot('--json', ...FILL, ...argv)).out).workload;
+    const { samples: all, ...run } = await of();
+    const { samples, ...same } = await of('--chart', '40ms..60ms');
+    expect(same).toEqual(run);
+    expect(samples.every(({ time_ns }) => time_ns >= 40e6 && time_ns <= 60e6)).toBe(true);
+    expect(samples.length).toBeGreaterThan(4 * all.filter(({ time_ns }) => time_ns >= 40e6 && time_ns <= 60e6).length);
+    const zone = run.zones.findIndex(({ zone }) => zone === 'DMA32');
+    const { low, high } = run.zones[zone]!;
+    const free = samples.map((sample) => sample.free[zone]!);
+    const wakes = samples.flatMap(({ kswapd }, n) => (n > 0 && kswapd[0] && !samples[n - 1]!.kswapd[0] ? [n] : []));
+    expect(wakes.length).toBeGreaterThan(1);
+    for (const n of wakes) {
+      expect(free[n - 1]).toBeLessThan(low + (high - low) / 4);
+      expect(Math.max(...free.slice(n, n + 10))).toBeGreaterThanOrEqual(high);
+    }
+  });
+
+  it('has an axis from the one time to the other, and a mark for where kswapd was at work part of the time', async () => {
+    const { out } = await boot(...FILL, '--chart', '40ms..60ms');
+    expect(out).toMatch(/^Free pages, sampled \d+ times from 0\.040 s to 0\.060 s\.$/m);
+    expect(out).toMatch(/^ +kswapd0 \| +\+/m);
+    expect(out).toMatch(/^ +0\.040 +0\.060 s$/m);
+    expect((await boot(...FILL, '--chart', '5s..6s')).out).toMatch(/\nFree pages, sampled 0 times from 5.000 s to 6.000 s\.\n$/);
+  });
+
+  it.each([
+    [[...FILL, '--chart', '4..6s'], '--chart 4..6s: two times with their units are needed, such as 40ms..60ms'],
+    [[...FILL, '--chart', '6s..4s'], '--chart 6s..4s: two times with their units are needed, such as 40ms..60ms'],
+    [['--chart', '4s..6s'], '--chart: without a --workload nothing is drawn'],
   ])('refuses %j', async (argv, why) => {
     expect(await boot(...argv)).toEqual({ code: 2, out: '', err: `pgdat boot: ${why}\n` });
   });
