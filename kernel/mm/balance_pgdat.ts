@@ -22,14 +22,11 @@ import { SWAP_CLUSTER_MAX } from './isolate_lru.ts';
 import { wakeup_kcompactd } from './kcompactd.ts';
 import { node_reclaim_state } from './kswapd_state.ts';
 import type { PgData, Zone } from './mmzone.ts';
-import { scan_control } from './scan_control.ts';
+import { DEF_PRIORITY, scan_control } from './scan_control.ts';
 import { snapshot_refaults } from './shrink_node.ts';
 import { allow_direct_reclaim } from './throttle.ts';
 import { __count_vm_events } from './vm_event.ts';
 import { zone_watermark_ok_safe } from './watermark_check.ts';
-
-/** A twelfth of a list at a time is looked at to begin with: 1 of 2^12 pages. */
-export const DEF_PRIORITY = 12;
 
 /** Zones with pages of their own, up to `highest_zoneidx`. */
 const managed_zones = (pgdat: PgData, highest_zoneidx: number): Zone[] =>

@@ -53,8 +53,6 @@ export class scan_control {
   /** What memory.low protects has been passed over; it is not any more. */
   memcg_low_skipped = false;
   memcg_low_reclaim = false;
-  /** Someone wrote to a file that asks for it: no sign of pressure. */
-  proactive = false;
   /** A zone has enough free pages for compaction to go on instead. */
   compaction_ready = false;
   /** Enough inactive file pages that do not come back: they go first. */
