@@ -1,7 +1,12 @@
 // `--cgroup`: memory cgroups made when boot is done, as an init system does, and what became of them.
 
-import { cgroup_lookup, cgroup_mkdir, cgroup_write, memory_file_names } from '../kernel/cgroup/memory_files.ts';
-import { EINVAL } from '../kernel/include/types.ts';
+import {
+  cgroup_lookup,
+  cgroup_mkdir,
+  cgroup_write,
+  memory_file_may_take,
+  memory_file_names,
+} from '../kernel/cgroup/memory_files.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { memcg_path } from '../kernel/mm/memcg_oom.ts';
 import type { mem_cgroup } from '../kernel/mm/memcontrol.ts';
@@ -37,7 +42,7 @@ export function parseCgroups(texts: readonly string[]): CgroupSpec[] {
         const near = nearestName(file, memory_file_names);
         const known = memory_file_names.join(', ');
         errors.push(`--cgroup ${text}: "${file}" is none of ${known}${near === null ? '' : `; did you mean ${near}?`}`);
-      } else if (value === '') {
+      } else if (value === '' || !memory_file_may_take(file, value)) {
         errors.push(`--cgroup ${text}: ${file}: ${neededBy(file)}`);
       }
       return [file, value];
@@ -78,9 +83,7 @@ export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
       }
       for (const [file, text] of writes) {
         const error = yield* cgroup_write(k, memcg, file, text);
-        if (error === 0) continue;
-        const hint = error === -EINVAL ? `, ${neededBy(file)}` : '';
-        problems.push(`--cgroup ${path}: ${file}=${text}: ${errnoText(error)}${hint}`);
+        if (error !== 0) problems.push(`--cgroup ${path}: ${file}=${text}: ${errnoText(error)}`);
       }
     }
     done = true;

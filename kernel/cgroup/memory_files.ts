@@ -6,15 +6,17 @@
 import { EINVAL, PAGE_SIZE } from '../include/types.ts';
 import type { Kernel } from '../kernel.ts';
 import {
+  memcg_limit_parse,
   memory_high_write,
   memory_low_write,
   memory_max_write,
   memory_min_write,
   memory_reclaim,
+  memory_reclaim_parse,
   swap_high_write,
   swap_max_write,
 } from '../mm/memcg_files.ts';
-import { memory_oom_group_write } from '../mm/memcg_oom.ts';
+import { memory_oom_group_parse, memory_oom_group_write } from '../mm/memcg_oom.ts';
 import { memory_numa_stat_format, memory_stat_format } from '../mm/memcg_stat.ts';
 import { type mem_cgroup, mem_cgroup_create, type memory_events } from '../mm/memcontrol.ts';
 import { PAGE_COUNTER_MAX } from '../mm/page_counter.ts';
@@ -27,6 +29,8 @@ interface cftype {
   readonly on_root?: boolean;
   readonly show?: (memcg: mem_cgroup, k: Kernel) => string;
   readonly write?: (k: Kernel, memcg: mem_cgroup, text: string) => Sleeping<number>;
+  /** Of a file with write(): below 0 what is refused whatever the cgroup. A limit, if left out. */
+  readonly parse?: (text: string) => number;
 }
 
 /** To the digit, also beyond 2^53. */
@@ -61,8 +65,11 @@ const files: ReadonlyMap<string, cftype> = new Map<string, cftype>([
   ['memory.events.local', { show: ({ events_local }) => events_show(events_local) }],
   ['memory.stat', { on_root: true, show: (memcg, k) => lines(memory_stat_format(k, memcg)) }],
   ['memory.numa_stat', { on_root: true, show: (memcg, k) => lines(memory_numa_stat_format(k, memcg)) }],
-  ['memory.oom.group', { show: ({ oom_group }) => `${Number(oom_group)}\n`, write: oom_group_write }],
-  ['memory.reclaim', { on_root: true, write: memory_reclaim }],
+  [
+    'memory.oom.group',
+    { show: ({ oom_group }) => `${Number(oom_group)}\n`, write: oom_group_write, parse: memory_oom_group_parse },
+  ],
+  ['memory.reclaim', { on_root: true, write: memory_reclaim, parse: memory_reclaim_parse }],
   ['memory.swap.current', { show: ({ swap }) => bytes(swap.usage) }],
   ['memory.swap.high', { show: ({ swap }) => tunable(swap.high), write: swap_high_write }],
   ['memory.swap.max', { show: ({ swap }) => tunable(swap.max), write: swap_max_write }],
@@ -74,6 +81,10 @@ export const cgroup_file_names: readonly string[] = [...files].flatMap(([name, {
 
 /** Those that can be written. */
 export const memory_file_names: readonly string[] = [...files].flatMap(([name, { write }]) => (write ? [name] : []));
+
+/** Whether the file of that name, which can be written, may take `text`: some is refused only when it is written. */
+export const memory_file_may_take = (name: string, text: string): boolean =>
+  (files.get(name)?.parse ?? memcg_limit_parse)(text) >= 0;
 
 /** The cgroup of a path, such as a/b; null: there is none. */
 export function cgroup_lookup(k: Kernel, path: string): mem_cgroup | null {

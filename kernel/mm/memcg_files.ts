@@ -27,6 +27,12 @@ function page_counter_memparse(text: string, max: string): number {
   return Math.min(Number(value / BigInt(PAGE_SIZE)), PAGE_COUNTER_MAX);
 }
 
+/** What a write to a file that limits is understood as. @returns pages, or -EINVAL */
+export const memcg_limit_parse = (text: string): number => page_counter_memparse(text.trim(), 'max');
+
+/** What a write to memory.reclaim is understood as. @returns pages, or -EINVAL */
+export const memory_reclaim_parse = (text: string): number => page_counter_memparse(text.trim(), '');
+
 const reclaim = (k: Kernel, memcg: mem_cgroup, nr_pages: number): Sleeping<number> =>
   answer_of(k.page_alloc.reclaim?.try_to_free_mem_cgroup_pages(k, memcg, nr_pages, GFP_KERNEL) ?? 0);
 
@@ -34,7 +40,7 @@ const reclaim = (k: Kernel, memcg: mem_cgroup, nr_pages: number): Sleeping<numbe
 const tunable = (set: (k: Kernel, memcg: mem_cgroup, pages: number) => void) =>
   // biome-ignore lint/correctness/useYield: other files' writes wait
   function* write(k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
-    const pages = page_counter_memparse(text.trim(), 'max');
+    const pages = memcg_limit_parse(text);
     if (pages < 0) return pages;
     set(k, memcg, pages);
     return 0;
@@ -52,7 +58,7 @@ export const swap_max_write = tunable((_k, { swap }, pages) => {
 
 /** A write to memory.high: what is above it is reclaimed, and if it cannot be nobody is killed for that. */
 export function* memory_high_write(k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
-  const high = page_counter_memparse(text.trim(), 'max');
+  const high = memcg_limit_parse(text);
   if (high < 0) return high;
   memcg.memory.high = high;
   let nr_retries = MAX_RECLAIM_RETRIES;
@@ -71,7 +77,7 @@ export function* memory_high_write(k: Kernel, memcg: mem_cgroup, text: string): 
 
 /** A write to memory.reclaim: so many bytes, whatever the limits. @returns 0, -EAGAIN: there were less, or -EINTR */
 export function* memory_reclaim(k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
-  const nr_to_reclaim = page_counter_memparse(text.trim(), '');
+  const nr_to_reclaim = memory_reclaim_parse(text);
   if (nr_to_reclaim < 0) return nr_to_reclaim;
   let nr_retries = MAX_RECLAIM_RETRIES;
   for (let nr_reclaimed = 0; nr_reclaimed < nr_to_reclaim; ) {
@@ -86,7 +92,7 @@ export function* memory_reclaim(k: Kernel, memcg: mem_cgroup, text: string): Sle
 
 /** A write to memory.max (cgroup v2): it holds at once, and what is above it is reclaimed as far as can be. */
 export function* memory_max_write(k: Kernel, memcg: mem_cgroup, text: string): Sleeping<number> {
-  const max = page_counter_memparse(text.trim(), 'max');
+  const max = memcg_limit_parse(text);
   if (max < 0) return max;
   memcg.memory.max = max;
   let drained = false;

@@ -80,10 +80,13 @@ export function mem_cgroup_get_oom_group(
 export const mem_cgroup_print_oom_group = (k: Kernel, memcg: mem_cgroup): void =>
   pr_info(k, `Tasks in ${memcg_path(memcg)} are going to be killed due to memory.oom.group set`);
 
-/** A write to memory.oom.group. */
+/** What a write to memory.oom.group is understood as. @returns 0, 1 or -EINVAL */
+export const memory_oom_group_parse = (text: string): number => (/^[01]$/.test(text.trim()) ? Number(text) : -EINVAL);
+
+/** A write to memory.oom.group. @returns 0 or -EINVAL */
 export function memory_oom_group_write(memcg: mem_cgroup, text: string): number {
-  const value = text.trim();
-  if (value !== '0' && value !== '1') return -EINVAL;
-  memcg.oom_group = value === '1';
+  const oom_group = memory_oom_group_parse(text);
+  if (oom_group < 0) return oom_group;
+  memcg.oom_group = oom_group === 1;
   return 0;
 }

@@ -97,13 +97,29 @@ describe('--cgroup', () => {
     expect(workload.samples[0].free[1] - all.workload.samples[0].free[1]).toBeGreaterThanOrEqual(2);
   });
 
-  it('tells what the kernel refuses', async () => {
-    const { code, err } = await boot('--cgroup', 'a,memory.max=much', '--cgroup', 'b,memory.reclaim=1M');
-    expect(code).toBe(1);
-    expect(err.trimEnd().split('\n')).toEqual([
-      'pgdat boot: --cgroup a: memory.max=much: Invalid argument, a size such as 64M, or max, is needed',
-      'pgdat boot: --cgroup b: memory.reclaim=1M: Resource temporarily unavailable',
+  it('refuses values that no group takes, all of them and before the boot', async () => {
+    const wrong = [
+      'memory.max=much',
+      'memory.low=-1',
+      'memory.reclaim=max',
+      'memory.oom.group=2',
+      'memory.swap.max=1M1',
+    ];
+    const { code, out, err } = await boot('--cgroup', `a,${wrong.join(',')}`, '--cgroup', 'b,memory.oom.group=yes');
+    expect([code, out]).toEqual([2, '']);
+    expect(err.match(/memory[\w.]+: .*$/gm)).toEqual([
+      'memory.max: a size such as 64M, or max, is needed',
+      'memory.low: a size such as 64M, or max, is needed',
+      'memory.reclaim: a size such as 64M is needed',
+      'memory.oom.group: 0 or 1 is needed',
+      'memory.swap.max: a size such as 64M, or max, is needed',
+      'memory.oom.group: 0 or 1 is needed',
     ]);
+  });
+
+  it('tells what the kernel refuses', async () => {
+    const { code, err } = await boot('--cgroup', 'b,memory.reclaim=1M');
+    expect([code, err]).toEqual([1, 'pgdat boot: --cgroup b: memory.reclaim=1M: Resource temporarily unavailable\n']);
   });
 
   it('begins nothing in a group that there was no memory to make', async () => {
