@@ -14,7 +14,7 @@ import { bootResult, bootSummary, firmwareResult } from './boot_result.ts';
 import { type BootPlan, begin, explainAt, goOn } from './boot_run.ts';
 import { checkCats, filesText, parseCats, readFiles } from './cat_option.ts';
 import { parseCgroups } from './cgroup_option.ts';
-import { type Command, EXIT_FAILED, EXIT_OK, EXIT_USAGE, type Output, UsageError } from './command.ts';
+import { type Command, EXIT_FAILED, EXIT_OK, type Output, UsageError } from './command.ts';
 import { configSwitches, parseConfigOption } from './config_option.ts';
 import { explainRequest, explanationData, explanationsText, requestNotes } from './explain.ts';
 import { hostMemory, hostMemoryProblem } from './host_memory.ts';
@@ -196,14 +196,13 @@ export const bootCommand: Command = {
     for (const at_ns of times.slice(seen.length)) {
       output.err(`pgdat: warning: --at ${seconds_text(at_ns)} s: the workloads were over before that\n`);
     }
-    for (const problem of [...problems, ...(asked?.problems ?? [])]) output.err(`pgdat boot: ${problem}\n`);
+    for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.
     if (end instanceof KernelBug) output.err(`${end.message}\n`);
     else if (end !== null && (json || kernel.log.console === null)) {
       output.err(`Kernel panic - not syncing: ${end.message}\n`);
     }
-    if (end !== null || problems.length > 0) return EXIT_FAILED;
-    return asked !== null && asked.problems.length > 0 ? EXIT_USAGE : EXIT_OK;
+    return end !== null || problems.length > 0 ? EXIT_FAILED : EXIT_OK;
   },
 };
 

@@ -9,7 +9,7 @@ import type { Span } from '../kernel/workloads/samples.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import type { Look } from '../kernel/workloads/workloads.ts';
 import { type CgroupSpec, checkCgroups, makeCgroups } from './cgroup_option.ts';
-import { type Explained, type Explanation, explainAll, type Request } from './explain.ts';
+import { checkRequests, type Explained, type Explanation, explainAll, type Request } from './explain.ts';
 import { bootLab, type Lab } from './lab.ts';
 import { prepareSwap, type SwapSpec, switchSwapOn } from './swap_option.ts';
 import { type Sysctl, setSysctls } from './sysctl_option.ts';
@@ -60,6 +60,7 @@ export function begin(plan: BootPlan, onSerial?: (text: string) => void): Begun 
   const { kernel, stopped } = lab;
   if (stopped !== null) return { lab, problems: [], asked: null, over: stopped };
   checkCgroups(kernel, plan.cgroups, plan.workloads);
+  checkRequests(kernel, plan.requests);
   const problems = [
     ...switchSwapOn(kernel, swap),
     ...setSysctls(kernel, plan.sysctls),

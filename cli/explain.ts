@@ -69,25 +69,29 @@ export interface Explained {
   readonly explanations: readonly Explanation[];
   /** The kernel's end, if a request was it: those after it are not made. */
   readonly ended: KernelPanic | KernelBug | null;
-  /** What is wrong with requests that this machine does not allow. */
-  readonly problems: readonly string[];
+}
+
+/**
+ * Once the machine has booted: whether it has the nodes.
+ * @throws UsageError
+ */
+export function checkRequests(k: Kernel, requests: readonly Request[]): void {
+  const nodes = [...for_each_node_mask(k.node_possible_map)].filter((nid) => k.node_data[nid] !== undefined);
+  const problems = requests
+    .filter(({ node }) => !nodes.includes(node))
+    .map(({ text, node }) => `--explain ${text}: there is no node ${node}, the nodes are ${nodes.join(', ')}`);
+  if (problems.length > 0) throw new UsageError(problems);
 }
 
 /** Makes the requests one after the other, and keeps the pages. */
 export function explainAll(k: Kernel, requests: readonly Request[]): Explained {
   const explanations: Explanation[] = [];
-  const problems: string[] = [];
   for (const { text, gfp, order, node } of requests) {
-    if (k.node_data[node] === undefined) {
-      const nodes = [...for_each_node_mask(k.node_possible_map)].filter((nid) => k.node_data[nid] !== undefined);
-      problems.push(`--explain ${text}: there is no node ${node}, the nodes are ${nodes.join(', ')}`);
-      continue;
-    }
     const { steps, stopped } = explained(k, () => make(k, gfp, order, node));
     explanations.push({ request: text, steps });
-    if (stopped !== null) return { explanations, ended: stopped, problems };
+    if (stopped !== null) return { explanations, ended: stopped };
   }
-  return { explanations, ended: null, problems };
+  return { explanations, ended: null };
 }
 
 /** Where there is a workload, as a task beside its own: it may have to wait for its pages. Else nothing ever changes. */

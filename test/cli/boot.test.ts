@@ -217,9 +217,17 @@ describe('--explain', () => {
     expect(err).toContain(wanted);
   });
 
-  it('a node that is not there is said', async () => {
-    const { code, err } = await boot('-m', '256M', '--explain', 'GFP_KERNEL,node=7');
-    expect([code, err]).toEqual([2, 'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7, the nodes are 0\n']);
+  it('nodes that are not there are said, before any request and workload', async () => {
+    const wrong = ['GFP_KERNEL,node=7', 'GFP_KERNEL', 'GFP_DMA,node=1'].flatMap((request) => ['--explain', request]);
+    const { code, out, err } = await boot('-m', '128M', ...wrong, '--workload', 'fill', '--at', '1ms');
+    expect([code, out]).toEqual([2, '']);
+    expect(err.trimEnd().split('\n')).toEqual([
+      'pgdat boot: --explain GFP_KERNEL,node=7: there is no node 7, the nodes are 0',
+      'pgdat boot: --explain GFP_DMA,node=1: there is no node 1, the nodes are 0',
+    ]);
+    const alone = await boot('-m', '128M', ...wrong);
+    expect([alone.code, alone.err]).toEqual([2, err]);
+    expect(alone.out).not.toMatch(/^order 0/m);
   });
 });
 
