@@ -73,7 +73,7 @@ export const bootCommand: Command = {
         name: '--cgroup',
         value: 'PATH[,FILE=VALUE...]',
         choices: [],
-        help: 'a memory cgroup, made once booted, such as web,memory.max=64M; --workload NAME@PATH runs in it',
+        help: 'a memory cgroup, made once booted, such as web,memory.max=64M (or /web, as Linux writes it); --workload NAME@PATH runs in it',
         repeatable: true,
       },
       {

@@ -30,12 +30,16 @@ export interface CgroupSpec {
   readonly writes: readonly (readonly [file: string, text: string])[];
 }
 
+/** As Linux writes it, /a/b, or without the slash that begins it. @returns a/b */
+export const cgroupPath = (text: string): string => text.replace(/^\//, '');
+
 /** @param texts such as "web,memory.max=64M,memory.low=16M" */
 export function parseCgroups(texts: readonly string[]): CgroupSpec[] {
   const errors: string[] = [];
   const specs = texts.map((text): CgroupSpec => {
-    const [path = '', ...words] = text.split(',');
-    if (!PATH.test(path)) errors.push(`--cgroup ${text}: "${path}" is no path such as a or a/b`);
+    const [given = '', ...words] = text.split(',');
+    const path = cgroupPath(given);
+    if (!PATH.test(path)) errors.push(`--cgroup ${text}: "${given}" is no path such as a or a/b`);
     const writes = words.map((word): [string, string] => {
       const [file = '', value = ''] = word.split(/=(.*)/s);
       if (!memory_file_names.includes(file)) {

@@ -9,7 +9,7 @@ import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts
 import type { Span } from '../kernel/workloads/samples.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
 import { disk_pages, type Look, run_workloads, type WorkloadResult, workloads } from '../kernel/workloads/workloads.ts';
-import { type CgroupSpec, cgroupsData, cgroupsText, workloadIn } from './cgroup_option.ts';
+import { type CgroupSpec, cgroupPath, cgroupsData, cgroupsText, workloadIn } from './cgroup_option.ts';
 import { UsageError } from './command.ts';
 import { nearestName } from './near.ts';
 
@@ -22,11 +22,12 @@ export function workloadList(): string {
   return workloads.map(({ name, shows }) => `${name.padEnd(width)}  ${shows}\n`).join('');
 }
 
-/** @param names such as "fill", or "fill@web" for the cgroup web */
+/** @param names such as "fill", or "fill@web" for the cgroup web, which Linux writes /web */
 export function parseWorkloads(names: readonly string[], cgroups: readonly CgroupSpec[]): Workload[] {
   const errors: string[] = [];
   const chosen = names.flatMap((text) => {
-    const [name = '', path] = text.split(/@(.*)/s);
+    const [name = '', given] = text.split(/@(.*)/s);
+    const path = given === undefined ? undefined : cgroupPath(given);
     if (path === '') errors.push(`--workload ${text}: the name of a --cgroup is needed behind @`);
     else if (path !== undefined && !cgroups.some((cgroup) => cgroup.path === path)) {
       errors.push(`--workload ${text}: there is no --cgroup ${path}`);
@@ -35,7 +36,9 @@ export function parseWorkloads(names: readonly string[], cgroups: readonly Cgrou
     if (workload !== undefined) return [path === undefined ? workload : workloadIn(workload, path)];
     const known = workloads.map((one) => one.name);
     const near = nearestName(name, known);
-    errors.push(`--workload ${name}: there are ${known.join(', ')}${near === null ? '' : `; did you mean ${near}?`}`);
+    const wanted = name === '' ? 'the name of a workload is needed, ' : '';
+    const meant = near === null ? '' : `; did you mean ${near}?`;
+    errors.push(`--workload ${text}: ${wanted}there are ${known.join(', ')}${meant}`);
     return [];
   });
   if (errors.length > 0) throw new UsageError(errors);

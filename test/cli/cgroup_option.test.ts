@@ -50,6 +50,13 @@ describe('--cgroup', () => {
     expect(web.events).toMatchObject({ oom: 1, oom_kill: 1, high: 0 });
   });
 
+  it('takes paths as Linux writes them, from /', async () => {
+    const { code, out, err } = await boot('--cgroup', '/a/b,memory.max=8M', '--workload', 'fill@/a/b');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^workload fill@a\/b, seed 1: finished/m);
+    expect(out).toMatch(/^ {2}cgroup \/a\/b: at most 2048 of 2048 pages/m);
+  });
+
   it('lets tasks take their time that are held up at memory.high', async () => {
     const { code, out, err } = await boot('--cgroup', 'web,memory.high=4K', '--workload', 'stream@web');
     expect([code, err]).toEqual([0, '']);
@@ -59,7 +66,8 @@ describe('--cgroup', () => {
 
   it.each([
     [['--cgroup', 'a,memory.mx=1M'], 'did you mean memory.max?'],
-    [['--cgroup', '/a'], '"/a" is no path such as a or a/b'],
+    [['--cgroup', '//a'], '"//a" is no path such as a or a/b'],
+    [['--cgroup', '/'], '"/" is no path such as a or a/b'],
     [['--cgroup', 'a/../b'], '"a/../b" is no path such as a or a/b'],
     [['--cgroup', 'a,memory.max'], '--cgroup a,memory.max: memory.max: a size such as 64M, or max, is needed'],
     [['--cgroup', 'a,memory.oom.group='], 'memory.oom.group: 0 or 1 is needed'],

@@ -24,6 +24,8 @@ describe('--workload', () => {
   it.each([
     [['--workload', 'fil'], 'did you mean fill?'],
     [['--workload', 'fill@'], '--workload fill@: the name of a --cgroup is needed behind @'],
+    [['--workload', '@a', '--cgroup', 'a'], 'boot: --workload @a: the name of a workload is needed, there are fill, '],
+    [['--workload', 'fil@a', '--cgroup', 'a'], 'boot: --workload fil@a: there are fill, '],
     [['--workload', 'fill@a@b', '--cgroup', 'a'], '--workload fill@a@b: there is no --cgroup a@b'],
     [['--workload', 'fill', '--seed', '0'], '--seed 0: a number from 1 to 4294967295 is needed'],
     [['--workload', 'fill', '--seed', '1e3'], '--seed 1e3'],
