@@ -4,13 +4,15 @@ import { cgroup_file, cgroup_file_names } from '../kernel/cgroup/memory_files.ts
 import type { KernelConfig } from '../kernel/config.ts';
 import { node_file_names, node_of_file } from '../kernel/drivers/base/node.ts';
 import { debugfs_needs, debugfs_paths } from '../kernel/fs/debugfs.ts';
-import { is_file, read_file } from '../kernel/fs/files.ts';
+import { read_error, read_file } from '../kernel/fs/files.ts';
 import { sysctl_files, sysctl_is_elsewhere } from '../kernel/fs/proc/proc_sysctl.ts';
 import { proc_file_names } from '../kernel/fs/proc/root.ts';
+import { ENOENT } from '../kernel/include/types.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { for_each_node_mask } from '../kernel/lib/nodemask.ts';
 import { tracefs_paths } from '../kernel/trace/trace.ts';
 import { UsageError } from './command.ts';
+import { errnoText } from './errno_text.ts';
 import { nearestName } from './near.ts';
 
 const PROC = '/proc/';
@@ -38,12 +40,14 @@ export function parseCats(texts: readonly string[], names: Names): string[] {
 }
 
 function problemOf(path: string, { config, cgroups }: Names): string | null {
-  if (!is_file(path)) {
+  const error = read_error(path);
+  if (error === -ENOENT) {
     if (path.startsWith(`${PROC}sys/`) && sysctl_is_elsewhere(path.slice(PROC.length)))
       return 'Linux has it, pgdat does not';
     const near = nearFile(path, cgroups);
-    return `No such file or directory${near === null ? '' : `, did you mean ${near}?`}`;
+    return `${errnoText(error)}${near === null ? '' : `, did you mean ${near}?`}`;
   }
+  if (error !== 0) return errnoText(error);
   const needed = debugfs_needs(path);
   if (needed !== null && config[needed] === false) return `--config ${config.name},${needed}=y is needed`;
   if (node_of_file(path) !== null && !config.NUMA) return `--config ${config.name},NUMA=y is needed`;
@@ -90,7 +94,7 @@ export function readFiles(k: Kernel, paths: readonly string[], problems: string[
   const files = new Map<string, string>();
   for (const path of paths) {
     const text = read_file(k, path);
-    if (text === null) problems.push(`--cat ${path}: No such file or directory${when}`);
+    if (text === null) problems.push(`--cat ${path}: ${errnoText(-ENOENT)}${when}`);
     else files.set(path, text);
   }
   return files;

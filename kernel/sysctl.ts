@@ -10,6 +10,8 @@ import { skip_spaces } from './lib/cmdline.ts';
 /** One file of /proc/sys: a vector of ints. */
 export interface ctl_table {
   readonly procname: string;
+  /** 0o644 where left out. What may only be written, root cannot read either. */
+  readonly mode?: 0o200;
   /** The ints that there are now. */
   readonly data: (k: Kernel) => readonly number[];
   readonly store: (k: Kernel, i: number, value: number) => void;

@@ -117,15 +117,32 @@ export function* cgroup_write(k: Kernel, memcg: mem_cgroup, name: string, text: 
   return yield* file.write(k, memcg, text);
 }
 
-/** The path of a cgroup, such as a/b, and the file's name; null: it is none that can be read. */
-export function cgroup_file(path: string): { readonly cgroup: string; readonly name: string } | null {
+interface cgroup_path {
+  /** Such as a/b. */
+  readonly cgroup: string;
+  readonly name: string;
+}
+
+function file_of(path: string): (cgroup_path & { readonly file: cftype }) | null {
   if (!path.startsWith(`${ROOT}/`)) return null;
   const slash = path.lastIndexOf('/');
   const cgroup = path.slice(ROOT.length + 1, Math.max(slash, ROOT.length + 1));
   const name = path.slice(slash + 1);
   const file = files.get(name);
-  if (file?.show === undefined || (/^\/*$/.test(cgroup) && file.on_root !== true)) return null;
-  return { cgroup, name };
+  if (file === undefined || (/^\/*$/.test(cgroup) && file.on_root !== true)) return null;
+  return { cgroup, name, file };
+}
+
+/** What a path names; null: it is no file that can be read. */
+export function cgroup_file(path: string): cgroup_path | null {
+  const found = file_of(path);
+  return found?.file.show === undefined ? null : found;
+}
+
+/** Whether it is a file that root may open and read, and that then has nothing to show. */
+export function cgroup_file_shows_nothing(path: string): boolean {
+  const found = file_of(path);
+  return found !== null && found.file.show === undefined;
 }
 
 /** @param path from the root, such as /sys/fs/cgroup/a/memory.stat. @returns null: there is no such file */

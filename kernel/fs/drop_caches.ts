@@ -72,6 +72,7 @@ function drop_caches_sysctl_handler(k: Kernel, table: ctl_table, buffer: string 
 export const drop_caches_table: readonly ctl_table[] = [
   {
     procname: 'drop_caches',
+    mode: 0o200,
     data: ({ drop_caches: { sysctl_drop_caches } }) => [sysctl_drop_caches],
     store: ({ drop_caches: state }, _, value) => {
       state.sysctl_drop_caches = value;

@@ -23,6 +23,7 @@ function compaction_proactiveness_sysctl_handler(k: Kernel, table: ctl_table, bu
 export const compaction_table: readonly ctl_table[] = [
   {
     procname: 'compact_memory',
+    mode: 0o200,
     data: () => [],
     store: () => undefined,
     proc_handler: sysctl_compaction_handler,

@@ -267,7 +267,7 @@ describe('--sysctl and --cat', () => {
     expect(JSON.parse(out).files).toEqual({ '/proc/cmdline': '\n' });
   });
 
-  it('names files that there are not all at once, before the machine boots, with those that may have been meant', async () => {
+  it('names files that there are not, or that only take writes, all at once, before the machine boots, with those that may have been meant', async () => {
     const cats = [
       ['vmstst', 'No such file or directory, did you mean vmstat?'],
       ['/proc/sys/vm/swapiness', 'No such file or directory, did you mean sys/vm/swappiness?'],
@@ -279,6 +279,10 @@ describe('--sysctl and --cat', () => {
       ['/sys/fs/cgroup/memory.max', 'No such file or directory, did you mean /sys/fs/cgroup/web/memory.max?'],
       ['/sys/fs/cgroup/web/memory.stats', 'No such file or directory, did you mean /sys/fs/cgroup/web/memory.stat?'],
       ['/etc/passwd', 'No such file or directory'],
+      ['sys/vm/compact_memory', 'Permission denied'],
+      ['/proc/sys/vm/drop_caches', 'Permission denied'],
+      ['/sys/fs/cgroup/web/memory.reclaim', 'Invalid argument'],
+      ['/sys/fs/cgroup/memory.reclaim', 'Invalid argument'],
     ] as const;
     const { code, out, err } = await boot(
       ...['--cgroup', 'web', '--cat', '/sys/fs/cgroup/web/memory.max', '--cat', '/sys/fs/cgroup/memory.stat'],

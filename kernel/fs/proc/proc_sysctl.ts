@@ -62,6 +62,9 @@ export const sysctl_is_elsewhere = (path: string): boolean => {
   return directory === 'vm' ? vm_elsewhere.includes(name!) : directories_elsewhere.includes(directory!);
 };
 
+/** Whether nobody may read the file at `path`: CAP_DAC_OVERRIDE, which root has, counts for nothing in /proc/sys. */
+export const sysctl_is_write_only = (path: string): boolean => sysctl_files.get(path)?.mode === 0o200;
+
 /** @returns null: there is no such file */
 export function proc_sys_read(k: Kernel, path: string): string | null {
   const table = sysctl_files.get(path);
