@@ -28,3 +28,21 @@ function editDistance(a: string, b: string): number {
   }
   return rows[a.length]![b.length]!;
 }
+
+/** Of `names` the one that goes on like `name` for longest: three letters at least, and most of the shorter of the two. */
+export function alikeName(name: string, names: readonly string[]): string | null {
+  const wanted = bare(name);
+  let best: { name: string; length: number } | null = null;
+  for (const one of names) {
+    const length = commonStart(wanted, bare(one));
+    const enough = length >= 3 && length * 4 >= Math.min(wanted.length, bare(one).length) * 3;
+    if (enough && (best === null || length > best.length)) best = { name: one, length };
+  }
+  return best?.name ?? null;
+}
+
+function commonStart(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
+}

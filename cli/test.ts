@@ -11,6 +11,7 @@ import { kunit_filter_suites, kunit_run_tests, kunit_skip } from '../kernel/lib/
 import type { RamRange, Suite, TestMachine } from '../kernel/tests/env.ts';
 import { suites } from '../kernel/tests/suites.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, UsageError } from './command.ts';
+import { alikeName, nearestName } from './near.ts';
 
 const BACKENDS = ['array', 'unicorn'] as const;
 type Backend = (typeof BACKENDS)[number];
@@ -82,6 +83,24 @@ function casesOf(run: Run, globs: readonly string[]): Suite['test_cases'] {
   return run.suite.test_cases.filter((one) => selected.has(one));
 }
 
+/** What a glob that selects nothing may have meant: a suite, or one of the suite's cases. */
+function meant(glob: string): string | null {
+  const [name = '', wanted = ''] = glob.split(/\.(.*)/s);
+  const names = suites.map((one) => one.name);
+  const suite = suites.find((one) => one.name === name);
+  if (suite === undefined) return nearestName(name, names) ?? alikeName(name, names);
+  const cases = suite.test_cases.map((one) => one.name);
+  const near = nearestName(wanted, cases) ?? alikeName(wanted, cases);
+  return near === null ? null : `${name}.${near}`;
+}
+
+/** What is wrong with it. */
+function unknownText(glob: string): string {
+  const near = meant(glob);
+  const hint = near === null ? '' : `; did you mean ${near}?`;
+  return `no test is called '${glob}'; the suites are ${suites.map((one) => one.name).join(', ')}${hint}`;
+}
+
 export const testCommand: Command = {
   spec: {
     name: 'test',
@@ -109,10 +128,7 @@ export const testCommand: Command = {
     const backends = BACKENDS.filter((backend) => wanted === 'both' || wanted === backend);
     const every = backends.flatMap((backend) => suites.map((suite) => ({ backend, suite })));
     const unknown = globs.filter((glob) => every.every((one) => casesOf(one, [glob]).length === 0));
-    if (unknown.length > 0) {
-      const names = suites.map((one) => one.name).join(', ');
-      throw new UsageError(unknown.map((glob) => `no test is called '${glob}'; the suites are ${names}`));
-    }
+    if (unknown.length > 0) throw new UsageError(unknown.map(unknownText));
     const all = every
       .map((one) => ({ ...one, suite: { ...named(one), test_cases: casesOf(one, globs) }, base: one.suite.name }))
       .filter(({ suite }) => suite.test_cases.length > 0);

@@ -66,6 +66,23 @@ describe('pgdat test', () => {
     ).toEqual(["pgdat test: no test is called 'memblok'", "pgdat test: no test is called 'frob.*'"]);
   });
 
+  it.each([
+    ['scheduler', 'sched'],
+    ['LRU', 'lru'],
+    ['migration', 'migrate'],
+    ['memblok.add*', 'memblock'],
+    ['compact', 'compaction'],
+    ['memblock.ad', 'memblock.add'],
+    ['page', 'page_alloc_gfp'],
+  ])('%s: did you mean %s?', async (glob, near) => {
+    const { code, err } = await run(glob);
+    expect([code, err.endsWith(`; did you mean ${near}?\n`)]).toEqual([2, true]);
+  });
+
+  it.each(['frob', 'frob.add', 'memblock.frob'])('%s is like none', async (glob) => {
+    expect((await run(glob)).err).not.toContain('did you mean');
+  });
+
   it('a glob that selects nothing is refused, with the names there are', async () => {
     const { code, err } = await run('memblok');
     expect(code).toBe(2);
