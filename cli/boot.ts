@@ -193,8 +193,12 @@ export const bootCommand: Command = {
       if (end === null && paths.length + explanations.length + plan.workloads.length === 0) tell(bootSummary(kernel));
       if (stages !== null) output.err(timesText(stages));
     }
+    const earlier = end === null ? 'the workloads were over' : 'the kernel stopped';
     for (const at_ns of times.slice(seen.length)) {
-      output.err(`pgdat: warning: --at ${seconds_text(at_ns)} s: the workloads were over before that\n`);
+      output.err(`pgdat: warning: --at ${seconds_text(at_ns)} s: ${earlier} before that\n`);
+    }
+    if (end !== null && paths.length > 0) {
+      output.err('pgdat: warning: --cat: no file can be read at the end, as the kernel has stopped\n');
     }
     for (const problem of problems) output.err(`pgdat boot: ${problem}\n`);
     // A panic has been printed by the kernel, unless nobody listened.

@@ -84,10 +84,13 @@ describe('--at', () => {
   });
 
   it('has been shown when the kernel stops later', async () => {
-    const { code, out } = await boot(
-      ...[...SHORT, '--json', '--sysctl', 'vm.panic_on_oom=1', '--at', '32ms', '--cat', 'cmdline'],
+    const { code, out, err } = await boot(
+      ...[...SHORT, '--json', '--sysctl', 'vm.panic_on_oom=1', '--at', '32ms', '--at', '1s', '--cat', 'cmdline'],
     );
     expect(code).toBe(1);
+    expect(err).toMatch(
+      /^pgdat: warning: --at 1\.000 s: the kernel stopped before that\npgdat: warning: --cat: no file/,
+    );
     expect(JSON.parse(out)).toMatchObject({ looks: [{ time_ns: 32e6, files: { '/proc/cmdline': '\n' } }], files: {} });
   });
 
