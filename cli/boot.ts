@@ -66,7 +66,7 @@ export const bootCommand: Command = {
         name: '--swap',
         value: 'SIZE[,rotating][,priority=N]',
         choices: [],
-        help: 'a disk that is a swap area, such as 512M; switched on once booted',
+        help: 'a disk that is a swap area, such as 512M (MiB where no K, M, G or T follows); switched on once booted',
         repeatable: true,
       },
       {

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { bootCommand } from '../../cli/boot.ts';
 import { dispatch } from '../../cli/main.ts';
+import { commandHelp } from '../../cli/options.ts';
 import { parseSwapOption } from '../../cli/swap_option.ts';
 import { Captured } from '../support/capture.ts';
 
@@ -24,6 +25,11 @@ describe('--swap', () => {
     expect(out).toContain('Adding 32764k swap on /dev/vdb.  Priority:5 extents:1 across:32764k FS');
     expect(out).toMatch(/^\/dev\/vda {32}partition\t65532\t\t0\t\t-2\n\/dev\/vdb {32}partition\t32764\t\t0\t\t5\n/m);
     expect(out).toMatch(/^SwapTotal: +98296 kB\nSwapFree: +98296 kB$/m);
+  });
+
+  it('takes MiB where no unit is named, as QEMU takes -m, and the help says so', () => {
+    expect(parseSwapOption('64', 0)).toEqual(parseSwapOption('64M', 0));
+    expect(commandHelp(bootCommand.spec).replaceAll(/\s+/g, ' ')).toContain('(MiB where no K, M, G or T follows)');
   });
 
   it.each([
