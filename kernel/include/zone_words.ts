@@ -1,8 +1,8 @@
 // Where hot code finds the members of struct zone and of its per-cpu parts: word indices from the structure's base.
 //
 // Literals in a file that imports nothing, because a bundler then writes each number into the code that uses it, which the
-// compiler can build on; zone_words_check.ts holds them against the layouts when the program is loaded. Counts of pages in one zone are below 2^31, so that the
-// low word of a 64-bit member is the number.
+// compiler can build on; zone_words_check.ts holds them against the layouts when the program is loaded. Counts of pages in
+// one zone are below 2^31, so that the low word of a 64-bit member is the number.
 
 // struct zone
 export const Z_WATERMARK = 0;

@@ -54,7 +54,10 @@ export function release_freepages(k: Kernel, list: IsolatedPages): pfn_t {
   return high_pfn;
 }
 
-/** Isolated blocks become single pages that are allocated: those of the last block first on the list, its last page before all. */
+/**
+ * Isolated blocks become single pages that are allocated: those of the last block first on the list, its last page before
+ * all.
+ */
 function split_map_pages(k: Kernel, cc: compact_control): void {
   const { freepages, block_orders } = cc;
   const blocks = freepages.pages.slice(0, freepages.nr);

@@ -1,6 +1,6 @@
 // What a request that may wait does before it gives up (Linux: mm/page_alloc.c __alloc_pages_direct_reclaim(),
 // __alloc_pages_direct_compact(), should_reclaim_retry(), should_compact_retry(); mm/compaction.c
-// compaction_zonelist_suitable(), compaction_defer_reset()): memory is reclaimed and compacted, as long as there is a chance that it helps.
+// compaction_zonelist_suitable(), compaction_defer_reset()): memory is reclaimed and compacted, as long as that may help.
 //
 // Reclaim and compaction are calls through k.page_alloc.reclaim. Without it they come back empty-handed.
 //

@@ -2,8 +2,8 @@
 // __filemap_remove_folio(); mm/page-writeback.c folio_mark_dirty(), folio_clear_dirty_for_io(); include/linux/fs.h struct
 // address_space, struct inode).
 //
-// A file here is a run of sectors of a disk, or all of it: there is no file system. Left out: large folios, shared memory, exceptional
-// entries but shadows. Differs from Linux: page->mapping points to no memory: see anon_vma.ts.
+// A file here is a run of sectors of a disk, or all of it: there is no file system. Left out: large folios, shared memory,
+// exceptional entries but shadows. Differs from Linux: page->mapping points to no memory: see anon_vma.ts.
 
 import type { gendisk } from '../drivers/block/disk.ts';
 import { __GFP_WRITE, GFP_HIGHUSER_MOVABLE } from '../include/gfp_types.ts';

@@ -167,7 +167,10 @@ function copy_swap_entry(
   return true;
 }
 
-/** fork(): the running task's address space is copied for a new process, which runs `body`. @returns -ENOMEM; -EINTR: it was killed */
+/**
+ * fork(): the running task's address space is copied for a new process, which runs `body`.
+ * @returns -ENOMEM; -EINTR: it was killed
+ */
 export function* fork_process(
   k: Kernel,
   comm: string,

@@ -3,8 +3,7 @@
 // page of its own on the node (struct mem_cgroup_per_node).
 //
 // How many pages each list has is kept by zone, exactly, as struct mem_cgroup_per_node has it, which counts unless
-// cgroup_disable=memory; the counters of node and
-// zone that go with it lag behind by what CPUs hold in their diffs.
+// cgroup_disable=memory; the counters of node and zone that go with it lag behind by what CPUs hold in their diffs.
 //
 // Left out: large folios, the multi-generational LRU. Differs from Linux: the root cgroup's lists are those in pg_data_t;
 // what a cgroup counts is added to those above it at once, and not when somebody asks.

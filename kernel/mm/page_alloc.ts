@@ -1,4 +1,4 @@
-// The page allocator's entries: __alloc_pages(), alloc_pages_sleeping(), __free_pages() (Linux: mm/page_alloc.c). What they are made of:
+// The page allocator's entries: __alloc_pages(), alloc_pages_sleeping(), __free_pages() (Linux: mm/page_alloc.c), made of
 //   get_page.ts  the walk over zones        slowpath.ts  what follows when that fails
 //   pcp.ts       per-cpu lists              buddy.ts     the free lists      fallback.ts  other migratetypes
 //   watermark_check.ts  highatomic.ts  page_check.ts  page_prep.ts

@@ -1,6 +1,6 @@
-// Per-cpu page lists at work (Linux: mm/page_alloc.c rmqueue_pcplist(), free_unref_page(), free_pcppages_bulk(), drain_all_pages()):
-// for each CPU and zone a list of free blocks for orders 0 to 3 by migratetype, and two for huge pages, filled from and
-// emptied to the buddy lists in batches.
+// Per-cpu page lists at work (Linux: mm/page_alloc.c rmqueue_pcplist(), free_unref_page(), free_pcppages_bulk(),
+// drain_all_pages()): for each CPU and zone a list of free blocks for orders 0 to 3 by migratetype, and two for huge pages,
+// filled from and emptied to the buddy lists in batches.
 //
 // Left out: trylock failing, as no interrupt comes between.
 

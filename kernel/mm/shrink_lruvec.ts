@@ -1,5 +1,5 @@
-// The LRU lists of a node, or of a memory cgroup on it, scanned from their ends (Linux: mm/vmscan.c shrink_lruvec(), shrink_list(),
-// shrink_inactive_list(), shrink_active_list()): inactive pages are reclaimed, active ones grow inactive.
+// The LRU lists of a node, or of a memory cgroup on it, scanned from their ends (Linux: mm/vmscan.c shrink_lruvec(),
+// shrink_list(), shrink_inactive_list(), shrink_active_list()): inactive pages are reclaimed, active ones grow inactive.
 
 import { blk_finish_plug, blk_start_plug } from '../drivers/block/blk.ts';
 import { __GFP_FS, __GFP_IO } from '../include/gfp_types.ts';

@@ -16,7 +16,7 @@ export function* read_once(actor: Actor, known: KnownFile): Sleeping<void> {
   for (let page = 0; page < known.keys.length; page++) yield* actor.read_file(known, page);
 }
 
-/** Has all of the file in memory first, each page asked for twice; then looks at some of it all the time. Half of it is mapped. */
+/** Has all of the file, half of it mapped, in memory first, each page asked for twice; then looks at some of it all the time. */
 function* working_set(actor: Actor, known: KnownFile, warm: () => void, goes_on: () => boolean): Sleeping<void> {
   const { run } = actor;
   const pages = known.keys.length;

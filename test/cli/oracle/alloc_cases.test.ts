@@ -12,7 +12,10 @@ import { GFP_ATOMIC, GFP_KERNEL } from '../../../kernel/include/gfp_types.ts';
 
 const folder = fileURLToPath(new URL('../../golden/alloc/', import.meta.url));
 const all = readdirSync(folder).filter((name) => name.endsWith('.json.gz'));
-/** One of each kind: isolation, ranges and many at once, reserves, settings on several CPUs, tracepoints; one node, all nodes, CMA, fragmentation, nodes that interleave. */
+/**
+ * One of each kind: isolation, ranges and many at once, reserves, settings on several CPUs, tracepoints; one node, all nodes,
+ * CMA, fragmentation, nodes that interleave.
+ */
 const some = [
   'isolate-cma',
   'contig-bulk',
