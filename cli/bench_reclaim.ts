@@ -183,7 +183,7 @@ function boot(memory_mib: number): Kernel {
   const parsed = parseQemuOptions(['-m', `${memory_mib}M`]);
   if ('errors' in parsed) throw new UsageError(parsed.errors);
   const sectors = ((memory_mib * MIB) / PAGE_SIZE / 2) * SECTORS;
-  const area: SwapSpec = { disk: { sectors, seed: 1 }, priority: -1 };
+  const area: SwapSpec = { disk: { sectors, seed: 1 }, priority: -1, faults: {} };
   const lab = bootLab({
     machine: parsed.config,
     kernel: debian,

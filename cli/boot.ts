@@ -64,9 +64,9 @@ export const bootCommand: Command = {
       },
       {
         name: '--swap',
-        value: 'SIZE[,rotating][,priority=N]',
+        value: 'SIZE[,OPTION...]',
         choices: [],
-        help: 'a disk that is a swap area, such as 512M (MiB where no K, M, G or T follows); switched on once booted',
+        help: 'a disk that is a swap area, such as 512M (MiB where no K, M, G or T follows), switched on once booted; rotating, priority=N, read-errors=N and write-errors=N (of a million), stalls=N (of a million, a tenth of a second each)',
         repeatable: true,
       },
       {

@@ -36,10 +36,31 @@ describe('--swap', () => {
     ['x', 'is no size of up to 16T'],
     ['32T', 'is no size of up to 16T'],
     ['39K', 'an area has at least 10 pages'],
-    ['64M,fast', '"fast" is neither rotating nor priority=N'],
-    ['64M,priority=40000', 'a priority is at most 32767'],
+    ['64M,fast', '"fast" is neither rotating nor priority=N, read-errors=N, write-errors=N, stalls=N'],
+    ['64M,priority=', '"priority=" is neither rotating nor priority=N'],
+    ['64M,priority=40000', 'priority is at most 32767'],
+    ['64M,stalls=1000001', 'stalls is at most 1000000'],
   ])('refuses %s', (text, why) => {
     expect(() => parseSwapOption(text, 0)).toThrow(why);
+  });
+
+  it('has disks that fail: whoever needs such a page gets a signal, and what was not written stays in memory', async () => {
+    const fill = ['-m', '128M', '--workload', 'fill', '--json'];
+    const run = async (
+      swap: string,
+    ): Promise<{ workload: { ended: string; tasks: { state: string }[]; time_ns: number } }> =>
+      JSON.parse((await boot(...fill, '--swap', swap)).out);
+    const { workload: whole } = await run('128M');
+    const { workload: unread } = await run('128M,read-errors=2000');
+    const { workload: unwritten } = await run('128M,write-errors=20000');
+    const { workload: stalled } = await run('128M,stalls=1000');
+    expect([whole, unread, unwritten, stalled].map(({ ended, tasks }) => [ended, tasks[0]!.state])).toEqual([
+      ['finished', 'finished'],
+      ['finished', 'killed (SIGBUS)'],
+      ['finished', 'finished'],
+      ['finished', 'finished'],
+    ]);
+    expect(stalled.time_ns).toBeGreaterThan(whole.time_ns);
   });
 
   it('takes a wrong size for a wrong request', async () => {
