@@ -128,7 +128,8 @@ export function pressure_chart(sampler: Sampler): string {
   const lines = [title, ...(zones.some(is_drawn) ? LEGEND : [])];
   for (const one of zones) {
     const { zone, n, lowest } = one;
-    lines.push('', `Node ${zone.node}, zone ${zone.zone}: at least ${lowest} of ${zone.managed} pages free`);
+    const kept = zone.protection > 0 ? `, ${zone.protection} held back for requests that need this zone` : '';
+    lines.push('', `Node ${zone.node}, zone ${zone.zone}: at least ${lowest} of ${zone.managed} pages free${kept}`);
     if (is_drawn(one)) lines.push(...zone_chart(zone, n, cells), ...strips(zone, n, cells), time_axis(of, end));
   }
   return `${lines.join('\n')}\n`;

@@ -56,6 +56,8 @@ export interface SampledZone {
   readonly min: number;
   readonly low: number;
   readonly high: number;
+  /** Held back, on top of the watermarks, from requests that any zone could serve. */
+  readonly protection: number;
 }
 
 function events(k: Kernel): Counts {
@@ -129,6 +131,7 @@ export class Sampler {
       min: zone._watermark(WMARK_MIN),
       low: zone._watermark(WMARK_LOW),
       high: zone._watermark(WMARK_HIGH),
+      protection: zone.lowmem_reserve(MAX_NR_ZONES - 1),
     }));
     this.start_ns = ktime_get(k);
     this.#first = events(k);
