@@ -1,7 +1,7 @@
 # make boot    boots the default machine (two nodes, 4 GiB); ARGS="..." are handed to `pgdat boot`
 # make test    runs all tests
 # make check   types, lint, unused code
-# make soak    what takes too long for make test: about half an hour, and 20 GiB of memory for the largest machines
+# make soak    what takes too long for make test: about 45 minutes on two cores, and 20 GiB of memory for the largest machines
 # Each installs what is missing first.
 
 .PHONY: boot test check soak bench setup clean
