@@ -58,7 +58,7 @@ describe('--cgroup', () => {
   });
 
   it('lets tasks take their time that are held up at memory.high', async () => {
-    const { code, out, err } = await boot('--cgroup', 'web,memory.high=4K', '--workload', 'stream@web');
+    const { code, out, err } = await boot('-m', '72M', '--cgroup', 'web,memory.high=4K', '--workload', 'stream@web');
     expect([code, err]).toEqual([0, '']);
     const seconds = /^workload stream@web, seed 1: finished after (\d+)/m.exec(out)![1];
     expect(Number(seconds)).toBeGreaterThan(600);

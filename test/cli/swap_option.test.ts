@@ -45,15 +45,15 @@ describe('--swap', () => {
   });
 
   it('has disks that fail: whoever needs such a page gets a signal, and what was not written stays in memory', async () => {
-    const fill = ['-m', '128M', '--workload', 'fill', '--json'];
+    const fill = ['-m', '80M', '--workload', 'fill', '--json'];
     const run = async (
       swap: string,
     ): Promise<{ workload: { ended: string; tasks: { state: string }[]; time_ns: number } }> =>
       JSON.parse((await boot(...fill, '--swap', swap)).out);
-    const { workload: whole } = await run('128M');
-    const { workload: unread } = await run('128M,read-errors=2000');
-    const { workload: unwritten } = await run('128M,write-errors=20000');
-    const { workload: stalled } = await run('128M,stalls=1000');
+    const { workload: whole } = await run('80M');
+    const { workload: unread } = await run('80M,read-errors=2000');
+    const { workload: unwritten } = await run('80M,write-errors=20000');
+    const { workload: stalled } = await run('80M,stalls=1000');
     expect([whole, unread, unwritten, stalled].map(({ ended, tasks }) => [ended, tasks[0]!.state])).toEqual([
       ['finished', 'finished'],
       ['finished', 'killed (SIGBUS)'],
