@@ -56,11 +56,15 @@ const find_max_overage = (memcg: mem_cgroup, of: (memcg: mem_cgroup) => number):
   return most;
 };
 
-/** In jiffies: the square of the overage, and in proportion to what the task itself charged. */
-function calculate_high_delay(nr_pages: number, max_overage: number): number {
-  const scale = 2 ** (MEMCG_DELAY_PRECISION_SHIFT + MEMCG_DELAY_SCALING_SHIFT);
-  const penalty_jiffies = Math.floor((max_overage * max_overage * HZ) / scale);
-  return Math.floor((penalty_jiffies * nr_pages) / MEMCG_CHARGE_BATCH);
+/**
+ * In jiffies: the square of the overage, and in proportion to what the task itself charged. In 64 bits, of which those that
+ * come out too large are lost.
+ */
+export function calculate_high_delay(nr_pages: number, max_overage: number): number {
+  const overage = BigInt(max_overage);
+  const squared = BigInt.asUintN(64, overage * overage * BigInt(HZ));
+  const penalty_jiffies = squared >> BigInt(MEMCG_DELAY_PRECISION_SHIFT + MEMCG_DELAY_SCALING_SHIFT);
+  return Number(BigInt.asUintN(64, penalty_jiffies * BigInt(nr_pages)) / BigInt(MEMCG_CHARGE_BATCH));
 }
 
 function swap_overage(k: Kernel, memcg: mem_cgroup): number {
