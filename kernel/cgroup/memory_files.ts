@@ -18,7 +18,13 @@ import {
 } from '../mm/memcg_files.ts';
 import { memory_oom_group_parse, memory_oom_group_write } from '../mm/memcg_oom.ts';
 import { memory_numa_stat_format, memory_stat_format } from '../mm/memcg_stat.ts';
-import { type mem_cgroup, mem_cgroup_create, type memory_events } from '../mm/memcontrol.ts';
+import {
+  type mem_cgroup,
+  mem_cgroup_child,
+  mem_cgroup_create,
+  mem_cgroup_from_task,
+  type memory_events,
+} from '../mm/memcontrol.ts';
 import { PAGE_COUNTER_MAX } from '../mm/page_counter.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 
@@ -49,9 +55,7 @@ function* oom_group_write(_k: Kernel, memcg: mem_cgroup, text: string): Sleeping
 }
 
 const procs_show = (memcg: mem_cgroup, k: Kernel): string =>
-  lines(
-    [...k.sched.tasks].filter((task) => (task.memcg ?? k.memcg.root_mem_cgroup) === memcg).map(({ pid }) => `${pid}`),
-  );
+  lines([...k.sched.tasks].filter((task) => mem_cgroup_from_task(k, task) === memcg).map(({ pid }) => `${pid}`));
 
 const files: ReadonlyMap<string, cftype> = new Map<string, cftype>([
   ['cgroup.procs', { on_root: true, show: procs_show }],
@@ -91,8 +95,8 @@ export function cgroup_lookup(k: Kernel, path: string): mem_cgroup | null {
   let at: mem_cgroup = k.memcg.root_mem_cgroup;
   for (const name of path.split('/')) {
     if (name === '') continue;
-    const child = at.children.find((one) => one.online && one.name === name);
-    if (child === undefined) return null;
+    const child = mem_cgroup_child(at, name);
+    if (child === null) return null;
     at = child;
   }
   return at;
@@ -102,8 +106,7 @@ export function cgroup_lookup(k: Kernel, path: string): mem_cgroup | null {
 export function* cgroup_mkdir(k: Kernel, parent: mem_cgroup, path: string): Sleeping<mem_cgroup | number> {
   let at = parent;
   for (const name of path.split('/')) {
-    const there = at.children.find((one) => one.online && one.name === name);
-    const child = there ?? (yield* mem_cgroup_create(k, at, name));
+    const child = mem_cgroup_child(at, name) ?? (yield* mem_cgroup_create(k, at, name));
     if (typeof child === 'number') return child;
     at = child;
   }
@@ -147,8 +150,8 @@ export function cgroup_file_shows_nothing(path: string): boolean {
 
 /** @param path from the root, such as /sys/fs/cgroup/a/memory.stat. @returns null: there is no such file */
 export function cgroup_read(k: Kernel, path: string): string | null {
-  const found = cgroup_file(path);
-  if (found === null || (k.memcg.disabled && found.name.startsWith('memory.'))) return null;
+  const found = file_of(path);
+  if (found?.file.show === undefined || (k.memcg.disabled && found.name.startsWith('memory.'))) return null;
   const memcg = cgroup_lookup(k, found.cgroup);
-  return memcg === null ? null : files.get(found.name)!.show!(memcg, k);
+  return memcg === null ? null : found.file.show(memcg, k);
 }

@@ -11,7 +11,7 @@ import { pr_info } from '../lib/printk.ts';
 import type { task_struct } from '../sched/task.ts';
 import { mem_cgroup_is_descendant } from './memcg_charge.ts';
 import { memory_stat_format } from './memcg_stat.ts';
-import type { mem_cgroup } from './memcontrol.ts';
+import { type mem_cgroup, mem_cgroup_from_task } from './memcontrol.ts';
 import { PAGE_COUNTER_MAX } from './page_counter.ts';
 
 /** In KiB, as the 64-bit number that Linux has. */
@@ -41,7 +41,7 @@ export function memcg_path(memcg: mem_cgroup): string {
 
 export const mem_cgroup_print_oom_context = (k: Kernel, memcg: mem_cgroup | null, task: task_struct): string => {
   const whose = memcg === null ? ',global_oom' : `,oom_memcg=${memcg_path(memcg)}`;
-  return `${whose},task_memcg=${memcg_path(task.memcg ?? k.memcg.root_mem_cgroup)}`;
+  return `${whose},task_memcg=${memcg_path(mem_cgroup_from_task(k, task))}`;
 };
 
 /** Context: oom_lock is held. */

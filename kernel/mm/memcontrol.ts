@@ -190,6 +190,10 @@ function new_id({ memcg: { ids } }: Kernel): number {
   return 0;
 }
 
+/** The child of that name that has not been removed; null: there is none. */
+export const mem_cgroup_child = ({ children }: mem_cgroup, name: string): mem_cgroup | null =>
+  children.find((child) => child.online && child.name === name) ?? null;
+
 /**
  * mkdir: a child without limits. From the first one on, tasks' pages are charged.
  * Context: nobody else makes or removes cgroups meanwhile.
@@ -200,7 +204,7 @@ function new_id({ memcg: { ids } }: Kernel): number {
 export function* mem_cgroup_create(k: Kernel, parent: mem_cgroup, name: string): Sleeping<mem_cgroup | number> {
   if (k.memcg.disabled) return -ENODEV;
   if (name === '' || name.includes('/') || name.includes('\n')) return -EINVAL;
-  if (parent.children.some((child) => child.online && child.name === name)) return -EEXIST;
+  if (mem_cgroup_child(parent, name) !== null) return -EEXIST;
   const memcg = new mem_cgroup(name, parent);
   memcg.id = new_id(k);
   if (memcg.id === 0 || !(yield* alloc_mem_cgroup(k, memcg))) return -ENOMEM;

@@ -26,7 +26,7 @@ import { trace_mark_victim } from '../trace/events/oom.ts';
 import type { alloc_context } from './alloc_context.ts';
 import { mem_cgroup_margin, memcg_memory_event } from './memcg_charge.ts';
 import { mem_cgroup_get_oom_group, mem_cgroup_print_oom_group, mem_cgroup_scan_tasks } from './memcg_oom.ts';
-import type { mem_cgroup } from './memcontrol.ts';
+import { type mem_cgroup, mem_cgroup_from_task } from './memcontrol.ts';
 import {
   constrained_alloc,
   is_global_init,
@@ -68,7 +68,7 @@ function __oom_kill_process(k: Kernel, victim: task_struct, message: string): vo
     return;
   }
   __count_vm_events(k, OOM_KILL, 1);
-  memcg_memory_event(k, victim.memcg ?? k.memcg.root_mem_cgroup, 'oom_kill');
+  memcg_memory_event(k, mem_cgroup_from_task(k, victim), 'oom_kill');
   send_sig(k, SIGKILL, victim);
   mark_oom_victim(k, victim);
   const rss = (name: string, counter: number): string => `${name}-rss:${K(mm.rss_stat[counter]!)}kB`;
