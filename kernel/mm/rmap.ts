@@ -285,25 +285,19 @@ function try_to_unmap_one(
   }
   if ((lo & PTE_DIRTY) !== 0) folio_mark_dirty(k, pfn);
   update_hiwater_rss(mm);
-  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) === 0) {
-    words[at] = 0;
-    words[at + 1] = 0;
-    add_mm_counter(mm, mm_counter(m, i), -1);
-    page_remove_rmap(k, pfn);
-    folio_put(k, pfn);
-    return true;
-  }
-  const page_flags = m[i + PG_FLAGS]!;
-  if ((page_flags & (1 << PG_swapbacked)) !== 0) return unmap_to_swap(k, mm, words, at, m, i, pfn);
-  const mapcount = m[i + PG_MAPCOUNT]! + 1;
-  if (m[i + PG_REFCOUNT] !== 1 + mapcount || (page_flags & (1 << PG_dirty)) !== 0) {
-    // Somebody has written to it since, or is about to.
-    m[i + PG_FLAGS] = page_flags | (1 << PG_swapbacked);
-    return false;
+  if ((m[i + PG_MAPPING]! & PAGE_MAPPING_ANON) !== 0) {
+    const page_flags = m[i + PG_FLAGS]!;
+    if ((page_flags & (1 << PG_swapbacked)) !== 0) return unmap_to_swap(k, mm, words, at, m, i, pfn);
+    const mapcount = m[i + PG_MAPCOUNT]! + 1;
+    if (m[i + PG_REFCOUNT] !== 1 + mapcount || (page_flags & (1 << PG_dirty)) !== 0) {
+      // Somebody has written to it since, or is about to.
+      m[i + PG_FLAGS] = page_flags | (1 << PG_swapbacked);
+      return false;
+    }
   }
   words[at] = 0;
   words[at + 1] = 0;
-  add_mm_counter(mm, MM_ANONPAGES, -1);
+  add_mm_counter(mm, mm_counter(m, i), -1);
   page_remove_rmap(k, pfn);
   folio_put(k, pfn);
   return true;
