@@ -11,8 +11,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { memcg_path } from '../kernel/mm/memcg_oom.ts';
 import type { mem_cgroup } from '../kernel/mm/memcontrol.ts';
 import { PAGE_COUNTER_MAX } from '../kernel/mm/page_counter.ts';
-import { user_mode_thread } from '../kernel/sched/fork.ts';
-import { run } from '../kernel/sched/run.ts';
+import { run_task } from '../kernel/sched/run_task.ts';
 import { all_memcgs } from '../kernel/workloads/audit_memcg.ts';
 import { in_cgroup, NO_CGROUP } from '../kernel/workloads/groups.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
@@ -77,8 +76,7 @@ export function checkCgroups(k: Kernel, specs: readonly CgroupSpec[], workloads:
 export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
   if (specs.length === 0) return [];
   const problems: string[] = [];
-  let done = false;
-  user_mode_thread(k, 'init', function* () {
+  run_task(k, 'init', function* () {
     for (const { path, writes } of specs) {
       const memcg = yield* cgroup_mkdir(k, k.memcg.root_mem_cgroup, path);
       if (typeof memcg === 'number') {
@@ -90,9 +88,7 @@ export function makeCgroups(k: Kernel, specs: readonly CgroupSpec[]): string[] {
         if (error !== 0) problems.push(`--cgroup ${path}: ${file}=${text}: ${errnoText(error)}`);
       }
     }
-    done = true;
   });
-  run(k, { until: () => done });
   return problems;
 }
 

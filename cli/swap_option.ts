@@ -8,8 +8,7 @@ import { SWAP_FLAG_PREFER, SWAP_FLAG_PRIO_MASK } from '../kernel/include/swap.ts
 import type { Kernel } from '../kernel/kernel.ts';
 import { mkswap } from '../kernel/mm/mkswap.ts';
 import { swapon } from '../kernel/mm/swapon.ts';
-import { user_mode_thread } from '../kernel/sched/fork.ts';
-import { run } from '../kernel/sched/run.ts';
+import { run_task } from '../kernel/sched/run_task.ts';
 import { UsageError } from './command.ts';
 import { errnoText } from './errno_text.ts';
 
@@ -68,16 +67,13 @@ export function prepareSwap(disk: Disk): void {
 export function switchSwapOn(k: Kernel, areas: readonly SwapSpec[]): string[] {
   if (areas.length === 0) return [];
   const problems: string[] = [];
-  let done = false;
-  user_mode_thread(k, 'swapon', function* () {
+  run_task(k, 'swapon', function* () {
     for (const [n, { priority, faults }] of areas.entries()) {
       const path = `/dev/vd${String.fromCharCode(97 + n)}`;
       const error = yield* swapon(k, path, priority < 0 ? 0 : SWAP_FLAG_PREFER | priority);
       if (error !== 0) problems.push(`--swap: ${path}: swapon: ${errnoText(error)}`);
       disk_inject(k, lookup_disk(k, path)!, faults);
     }
-    done = true;
   });
-  run(k, { until: () => done });
   return problems;
 }

@@ -11,8 +11,8 @@ import { folio_set } from '../mm/folio.ts';
 import { mkswap, type SwapAreaOptions } from '../mm/mkswap.ts';
 import { __alloc_pages, __free_pages } from '../mm/page_alloc.ts';
 import { swapon } from '../mm/swapon.ts';
-import { user_mode_thread } from '../sched/fork.ts';
 import { run } from '../sched/run.ts';
+import { run_task } from '../sched/run_task.ts';
 import type { Sleeping } from '../sched/sleeping.ts';
 import { nodes_of, type Running, running } from './allocator.ts';
 import type { Test, TestDisk } from './env.ts';
@@ -29,10 +29,9 @@ export const swap_machine = (test: Test, disks: readonly TestDisk[], options: Ru
 /** Runs `body` as a task, up to its end. */
 export function in_task<T>(k: Kernel, body: () => Sleeping<T>): T {
   const results: T[] = [];
-  user_mode_thread(k, 'task', function* () {
+  const how = run_task(k, 'task', function* () {
     results.push(yield* body());
   });
-  const how = run(k, { until: () => results.length > 0 });
   if (how !== 'done') throw new KernelBug(`kernel BUG: a test's task ends as ${how}`);
   return results[0]!;
 }
