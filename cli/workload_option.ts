@@ -4,7 +4,7 @@ import type { DiskSpec } from '../emu/devices/disk.ts';
 import type { AddressRange } from '../emu/memory.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { KernelBug, KernelPanic } from '../kernel/lib/bug.ts';
-import { pressure_chart } from '../kernel/workloads/chart.ts';
+import { pressure_chart, seconds } from '../kernel/workloads/chart.ts';
 import { contents_packing, disk_contents } from '../kernel/workloads/contents.ts';
 import type { Span } from '../kernel/workloads/samples.ts';
 import type { Workload } from '../kernel/workloads/workload.ts';
@@ -102,8 +102,6 @@ function problemsOf({ work, ended, problems: found }: WorkloadResult): string[] 
   return problems;
 }
 
-const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
-
 function textOf(
   chosen: readonly Workload[],
   seed: number,
@@ -169,5 +167,5 @@ const dataOf = (
   ...(work.k.memcg.memcgs.size > 0 ? { cgroups: cgroupsData(work.k) } : {}),
   totals: sampler.totals(),
   zones: sampler.zones,
-  samples: sampler.span === null ? sampler.samples : sampler.closeup,
+  samples: sampler.wanted(),
 });

@@ -74,7 +74,7 @@ function zone_chart(zone: SampledZone, n: number, cells: Cells): string[] {
 /** Whole milliseconds, and further digits only if there are any. */
 export const seconds_text = (ns: number): string => (ns / 1e9).toFixed(9).replace(/0{1,6}$/, '');
 
-const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
+export const seconds = (ns: number): string => (ns / 1e9).toFixed(3);
 
 function time_axis({ from_ns }: Span, end: string): string {
   const start = from_ns === 0 ? '0' : seconds_text(from_ns);
@@ -94,7 +94,6 @@ function strips(zone: SampledZone, n: number, cells: Cells): string[] {
 }
 
 interface Shown {
-  readonly samples: readonly Sample[];
   readonly of: Span;
   /** Of the time axis. */
   readonly end: string;
@@ -102,20 +101,20 @@ interface Shown {
 }
 
 /** What is drawn: a span that was asked for, or the whole run. */
-function shown({ span, closeup, samples, start_ns }: Sampler): Shown {
+function shown({ span, start_ns }: Sampler, samples: readonly Sample[]): Shown {
+  const sampled = `Free pages, sampled ${samples.length} times from`;
   if (span === null) {
     const to_ns = samples[samples.length - 1]?.time_ns ?? 0;
-    const title = `Free pages, sampled ${samples.length} times from ${seconds(start_ns)} s on.`;
-    return { samples, of: { from_ns: 0, to_ns }, end: `${seconds(to_ns)} s`, title };
+    return { of: { from_ns: 0, to_ns }, end: `${seconds(to_ns)} s`, title: `${sampled} ${seconds(start_ns)} s on.` };
   }
   const end = `${seconds_text(span.to_ns)} s`;
-  const title = `Free pages, sampled ${closeup.length} times from ${seconds_text(span.from_ns)} s to ${end}.`;
-  return { samples: closeup, of: span, end, title };
+  return { of: span, end, title: `${sampled} ${seconds_text(span.from_ns)} s to ${end}.` };
 }
 
 /** All zones of all nodes; those that never came near their watermarks in a line. */
 export function pressure_chart(sampler: Sampler): string {
-  const { samples, of, end, title } = shown(sampler);
+  const samples = sampler.wanted();
+  const { of, end, title } = shown(sampler, samples);
   if (of.to_ns === 0) return '';
   if (samples.length === 0) return `${title}\n`;
   const cells = columns(samples, of);

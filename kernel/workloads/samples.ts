@@ -109,7 +109,7 @@ export class Sampler {
   samples: Sample[] = [];
   readonly span: Span | null;
   /** All looks of the span. */
-  readonly closeup: Sample[] = [];
+  readonly #closeup: Sample[] = [];
   readonly start_ns: number;
   readonly #k: Kernel;
   readonly #zones: readonly Zone[];
@@ -144,6 +144,11 @@ export class Sampler {
   stop(): void {
     this.#running = false;
     this.#look();
+  }
+
+  /** Those of the span that was asked for, or of the whole run. */
+  wanted(): readonly Sample[] {
+    return this.span === null ? this.samples : this.#closeup;
   }
 
   /** Since the first look. */
@@ -183,7 +188,7 @@ export class Sampler {
     };
     this.samples.push(sample);
     if (this.span !== null && sample.time_ns >= this.span.from_ns && sample.time_ns <= this.span.to_ns) {
-      this.closeup.push(sample);
+      this.#closeup.push(sample);
     }
     this.#seen = now;
     if (this.samples.length < MAX_SAMPLES) return;
