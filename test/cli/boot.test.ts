@@ -2,15 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { bootCommand } from '../../cli/boot.ts';
-import { dispatch } from '../../cli/main.ts';
-import { Captured } from '../support/capture.ts';
-
-async function boot(...argv: string[]) {
-  const output = new Captured();
-  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', ...argv], output);
-  return { code, out: output.stdout, err: output.stderr };
-}
+import { boot } from '../support/boot_command.ts';
 
 describe('text', () => {
   it('is the log, then /proc/buddyinfo, then the zones', async () => {

@@ -1,15 +1,9 @@
 // `--cgroup` as a user sees it: groups and their limits, workloads in them, what the files show, what is refused.
 
 import { describe, expect, it } from 'vitest';
-import { bootCommand } from '../../cli/boot.ts';
-import { dispatch } from '../../cli/main.ts';
-import { Captured } from '../support/capture.ts';
+import { boot as bootCommandLine } from '../support/boot_command.ts';
 
-async function boot(...argv: string[]) {
-  const output = new Captured();
-  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', '-m', '128M', ...argv], output);
-  return { code, out: output.stdout, err: output.stderr };
-}
+const boot = (...argv: string[]) => bootCommandLine('-m', '128M', ...argv);
 
 describe('--cgroup', () => {
   it('makes groups whose files can be read', async () => {

@@ -2,16 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import { bootCommand } from '../../cli/boot.ts';
-import { dispatch } from '../../cli/main.ts';
 import { commandHelp } from '../../cli/options.ts';
 import { parseSwapOption } from '../../cli/swap_option.ts';
-import { Captured } from '../support/capture.ts';
+import { boot as bootCommandLine } from '../support/boot_command.ts';
 
-async function boot(...argv: string[]) {
-  const output = new Captured();
-  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', '-m', '256M', ...argv], output);
-  return { code, out: output.stdout, err: output.stderr };
-}
+const boot = (...argv: string[]) => bootCommandLine('-m', '256M', ...argv);
 
 describe('--swap', () => {
   it('adds areas in order, with priorities, and /proc shows them', async () => {

@@ -1,16 +1,8 @@
 // `--workload` as a user sees it: the list, what is refused, the outcome with its chart, the same output every time.
 
 import { describe, expect, it } from 'vitest';
-import { bootCommand } from '../../cli/boot.ts';
-import { dispatch } from '../../cli/main.ts';
 import { workloads } from '../../kernel/workloads/workloads.ts';
-import { Captured } from '../support/capture.ts';
-
-async function boot(...argv: string[]) {
-  const output = new Captured();
-  const code = await dispatch([bootCommand], ['boot', '--firmware', 'none', ...argv], output);
-  return { code, out: output.stdout, err: output.stderr };
-}
+import { boot } from '../support/boot_command.ts';
 
 describe('--workload', () => {
   it('lists names, one a line, each with what it shows', async () => {
